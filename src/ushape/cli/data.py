@@ -1,0 +1,76 @@
+"""`ushape data ...`: make and check data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ushape.cli.output import (
+    ForegroundOption,
+    JsonOption,
+    LabelsOption,
+    print_json,
+    print_problems,
+    progress_bar,
+)
+
+app = typer.Typer(help="Make and check data sets.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def synth(
+    kind: Annotated[str, typer.Argument(help="membrane, cells, discs or lines.")],
+    out: Annotated[Path, typer.Option(help="Folder to make.")],
+    cases: Annotated[int, typer.Option(min=1, help="Number of cases.")] = 20,
+    size: Annotated[str, typer.Option(metavar="SIZE", help="Such as 256x256.")] = "256x256",
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same set.")] = 0,
+    json: JsonOption = False,
+) -> None:
+    """Draw a synthetic data set: images/ and labels/ with equal names."""
+    from ushape.data.synth import write_dataset
+    from ushape.sizes import parse_size
+
+    with progress_bar("drawing") as progress:
+        write_dataset(kind, out, cases=cases, size=parse_size(size), seed=seed, progress=progress)
+    if json:
+        print_json({"out": str(out), "kind": kind, "cases": cases, "seed": seed})
+    else:
+        typer.echo(f"{cases} cases of {kind} in {out}; look at it with: ushape plan {out}")
+
+
+@app.command()
+def check(
+    data: Annotated[Path, typer.Argument(help="Folder with images/ and labels/.")],
+    foreground: ForegroundOption = None,
+    labels: LabelsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Read every file once and say what was understood, and every problem with its file.
+
+    Exit code 1 when files are unusable (they are left out of training), 2 when all are.
+    """
+    from ushape.cli.texts import fingerprint_lines
+    from ushape.data.layouts import find_cases
+    from ushape.data.scan import scan_cases
+    from ushape.labels import parse_names
+    from ushape.plan import take_fingerprint
+
+    with progress_bar("reading cases") as progress:
+        scan = scan_cases(find_cases(data), progress=progress)
+    found = take_fingerprint(
+        scan, foreground=foreground, names=parse_names(labels) if labels else None
+    )
+    if json:
+        print_json({**scan.to_json(), "labels": found.labels.to_json()})
+    else:
+        typer.echo("\n".join(fingerprint_lines(found)))
+        if scan.problems:
+            warnings = len(scan.problems) - len(scan.errors)
+            typer.echo(f"{len(scan.errors)} errors, {warnings} warnings:")
+        else:
+            typer.echo("no problems found")
+        print_problems([f"{p.severity}: {p}" for p in scan.problems], most=100)
+    if scan.errors:
+        raise typer.Exit(1)

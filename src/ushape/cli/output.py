@@ -1,0 +1,71 @@
+"""Printing: people read the terminal, scripts read one JSON object on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object for scripts instead of text.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
+]
+ForegroundOption = Annotated[
+    str | None,
+    typer.Option(metavar="VALUE", help="Label value of the one foreground class (binary labels)."),
+]
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME=VALUE,...", help="Name the classes; the background first."),
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+def print_error(text: str) -> None:
+    """Print one line on standard error."""
+    sys.stderr.write(f"error: {text}\n")
+
+
+def print_json(value: Any) -> None:
+    """Print plain data as one JSON object."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def print_problems(problems: Sequence[str], *, most: int = 20) -> None:
+    """List problems on standard error, up to a number."""
+    for problem in problems[:most]:
+        sys.stderr.write(f"  ! {problem}\n")
+    if len(problems) > most:
+        sys.stderr.write(f"  ! ... and {len(problems) - most} more\n")
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on standard error while the block runs; nothing when it is not a terminal.
+
+    Yields:
+        A function to call with (done, total).
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

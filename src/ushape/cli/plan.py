@@ -1,0 +1,77 @@
+"""`ushape plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ushape.cli.output import (
+    DeviceOption,
+    ForegroundOption,
+    JsonOption,
+    LabelsOption,
+    SetOption,
+    print_json,
+    print_problems,
+    progress_bar,
+)
+from ushape.cli.train import (
+    BudgetOption,
+    ConfigOption,
+    ModelOption,
+    SeedOption,
+    StepsOption,
+    ValOption,
+)
+
+
+def plan(
+    data: Annotated[Path, typer.Argument(help="Folder with images/ and labels/.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the settings to this YAML file.")
+    ] = None,
+    model: ModelOption = None,
+    budget: BudgetOption = None,
+    steps: StepsOption = None,
+    val: ValOption = "0.2",
+    foreground: ForegroundOption = None,
+    labels: LabelsOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Say what was understood of a data set, what would be run, and why. Nothing is trained."""
+    from ushape.cli.texts import plan_json, plan_lines
+    from ushape.config.load import read_assignments, write_config
+    from ushape.workflow import plan as make_plan
+
+    with progress_bar("reading cases") as progress:
+        prepared = make_plan(
+            data,
+            model=model,
+            budget=budget,
+            steps=steps,
+            val=val,
+            foreground=foreground,
+            labels=labels,
+            settings=read_assignments(set_ or []),
+            config=config,
+            seed=seed,
+            device=device,
+            progress=progress,
+        )
+    if json:
+        print_json(plan_json(prepared))
+    else:
+        typer.echo("\n".join(plan_lines(prepared)))
+        print_problems([str(problem) for problem in prepared.scan.problems])
+    if out:
+        write_config(out, prepared.plan.config, prepared.plan.reasons)
+        if not json:
+            typer.echo(f"written to {out}; change it and give it to ushape train --config {out}")
+    if prepared.scan.errors:
+        raise typer.Exit(1)

@@ -1,0 +1,65 @@
+"""`ushape predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ushape.cli.output import (
+    DeviceOption,
+    JsonOption,
+    print_json,
+    print_problems,
+    progress_bar,
+)
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(help="A run folder, or a model file.")],
+    images: Annotated[str, typer.Argument(help="A file, a folder, or a quoted glob.")],
+    out: Annotated[Path, typer.Option(help="Folder for the label pictures.")],
+    format: Annotated[str, typer.Option(help="png or tif.")] = "png",
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Also write NAME.probabilities.tif (float32).")
+    ] = False,
+    mirror: Annotated[
+        bool | None,
+        typer.Option(help="Average over flips and turns. Default: as the model was planned."),
+    ] = None,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Predict label pictures, in the label values of the training data.
+
+    An image that cannot be read is reported and the rest is done (exit code 1).
+    """
+    from ushape.data.layouts import find_images
+    from ushape.predict import load, predict_files
+
+    paths = find_images(images)
+    predictor = load(model, device=device, mirror=mirror)
+    with progress_bar("predicting") as progress:
+        summary = predict_files(
+            predictor,
+            paths,
+            out,
+            format=format,
+            keep_probabilities=probabilities,
+            progress=lambda done, total, name: progress(done, total),
+        )
+    problems = [str(problem) for problem in summary.problems]
+    if json:
+        print_json(
+            {
+                "out": str(out),
+                "written": [str(path) for path in summary.written],
+                "failed": {str(problem.path): problem.message for problem in summary.problems},
+            }
+        )
+    else:
+        typer.echo(f"{len(summary.written)} of {len(paths)} images predicted into {out}")
+        print_problems(problems)
+    if problems:
+        raise typer.Exit(1)

@@ -1,0 +1,103 @@
+"""Plans and evaluations as lines for the terminal."""
+
+from __future__ import annotations
+
+import math
+
+from ushape.config.load import config_tree
+from ushape.evaluate import Evaluation
+from ushape.evaluate.evaluation import OVERLAP_METRICS
+from ushape.metrics import Interval
+from ushape.plan import Fingerprint
+from ushape.sizes import format_duration, format_size
+from ushape.workflow import Prepared
+
+
+def fingerprint_lines(found: Fingerprint) -> list[str]:
+    """Say what was understood of a data set."""
+    sizes = format_size(found.median_size)
+    if found.smallest_size != found.largest_size:
+        sizes += f" (from {format_size(found.smallest_size)} to {format_size(found.largest_size)})"
+    low, high = found.value_range
+    colour = "grey" if found.channels == 1 else "RGB"
+    lines = [
+        f"data     {found.name}: {len(found.case_ids)} cases in {found.layout}",
+        f"images   {sizes} pixels, {colour}, {', '.join(found.value_types)}, "
+        f"values {low:g} to {high:g}",
+        f"labels   {found.labels.target}: {found.labels.describe()}",
+        f"         {found.labels.reason}",
+    ]
+    width = max(len(entry.name) for entry in found.labels.classes)
+    for number, entry in enumerate(found.labels.classes):
+        lines.append(
+            f"         {entry.name:{width}}  {found.class_fractions[number]:7.2%} of the pixels, "
+            f"in {found.class_cases[number]} of {len(found.case_ids)} cases"
+        )
+    return lines
+
+
+def plan_lines(prepared: Prepared) -> list[str]:
+    """Say what was understood, what will be run, and why."""
+    run_plan = prepared.plan
+    config, reasons = run_plan.config, run_plan.reasons
+    options = ", ".join(f"{key} {value}" for key, value in config.model.options.items())
+    schedule = config.schedule
+    length = (
+        f"{schedule.steps} steps" if schedule.steps else format_duration(schedule.budget_s or 0.0)
+    )
+    lines = fingerprint_lines(run_plan.fingerprint)
+    rows = [
+        ("split", f"{len(run_plan.split.train)} train, {len(run_plan.split.val)} validate", ""),
+        ("", run_plan.split.reason, ""),
+        ("model", config.model.name + (f" ({options})" if options else ""), "model.options"),
+        ("patches", f"{format_size(config.patch.size)}, {config.patch.batch} a step", "patch.size"),
+        ("loss", config.loss, "loss"),
+        ("training", f"{length}, {config.optimizer.name}, {config.train.precision}", ""),
+        ("device", f"{prepared.device.name}, {prepared.device.num_threads} threads", ""),
+    ]
+    for title, text, key in rows:
+        reason = f"  ({reasons[key]})" if reasons.get(key) else ""
+        lines.append(f"{title:8} {text}{reason}")
+    return lines
+
+
+def plan_json(prepared: Prepared) -> dict[str, object]:
+    """Return a plan as plain data."""
+    found, split = prepared.plan.fingerprint, prepared.plan.split
+    return {
+        "config": config_tree(prepared.plan.config),
+        "reasons": dict(prepared.plan.reasons),
+        "split": {"train": split.train, "val": split.val, "why": split.reason},
+        "cases": len(found.case_ids),
+        "labels": found.labels.to_json(),
+        "class_fractions": found.class_fractions,
+        "problems": [str(problem) for problem in prepared.scan.problems],
+    }
+
+
+def evaluation_lines(evaluation: Evaluation) -> list[str]:
+    """Write means with 95 % intervals, one line a class."""
+    width = max(10, *(len(name) for name in evaluation.class_names))
+    lines = [f"{'':{width}}  " + "".join(f"{name:<24}" for name in OVERLAP_METRICS)]
+    for number, name in enumerate(evaluation.class_names):
+        cells = (evaluation.class_means[metric][number] for metric in OVERLAP_METRICS)
+        lines.append(f"{name:{width}}  " + "".join(f"{interval_text(cell):<24}" for cell in cells))
+    if evaluation.v_rand:
+        lines.append(
+            f"{'V_rand':{width}}  {interval_text(evaluation.v_rand)}  "
+            f"(regions: connected parts of the {evaluation.regions})"
+        )
+    dice = evaluation.class_means["dice"]
+    missing = max((interval.num_undefined for interval in dice), default=0)
+    without = f"; up to {missing} without a class in truth and prediction" if missing else ""
+    lines.append(f"{len(evaluation.cases)} cases, 95 % bootstrap intervals{without}")
+    return [line.rstrip() for line in lines]
+
+
+def interval_text(interval: Interval) -> str:
+    """Write `0.812 (0.790 to 0.834)`; a dash where nothing is defined."""
+    if not math.isfinite(interval.mean):
+        return "-"
+    if not math.isfinite(interval.low):
+        return f"{interval.mean:.3f}"
+    return f"{interval.mean:.3f} ({interval.low:.3f} to {interval.high:.3f})"

@@ -1,0 +1,116 @@
+"""`ushape train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ushape.cli.output import (
+    DeviceOption,
+    ForegroundOption,
+    JsonOption,
+    LabelsOption,
+    SetOption,
+    print_json,
+    print_problems,
+)
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(help="A network of `ushape models`, with its paper's numbers. Default: chosen."),
+]
+BudgetOption = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Time to train: 90s, 10m, 1h30m. Default: 30m.")
+]
+StepsOption = Annotated[
+    int | None, typer.Option(min=1, help="Steps to train, instead of a time budget.")
+]
+ValOption = Annotated[
+    str,
+    typer.Option(
+        metavar="CASES",
+        help="Validation cases: names, ranges (24-29), globs, a fraction, a text file, or none.",
+    ),
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option(help="YAML file with settings (any part of a config.yaml).")
+]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of all chance. Default: 0.")]
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder with images/ and labels/.")],
+    out: Annotated[Path | None, typer.Option(help="Run folder. Default: runs/DATA-MODEL.")] = None,
+    model: ModelOption = None,
+    budget: BudgetOption = None,
+    steps: StepsOption = None,
+    val: ValOption = "0.2",
+    foreground: ForegroundOption = None,
+    labels: LabelsOption = None,
+    config: ConfigOption = None,
+    set_: SetOption = None,
+    seed: SeedOption = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")
+    ] = False,
+    device: DeviceOption = "auto",
+    json: JsonOption = False,
+) -> None:
+    """Train on a folder of images and label pictures, and report how good the result is.
+
+    Ctrl-C saves and stops (exit code 3); the same command with --resume goes on.
+    """
+    from ushape.cli.live import LiveLine
+    from ushape.cli.texts import evaluation_lines, plan_lines
+    from ushape.config.load import read_assignments
+    from ushape.errors import ConfigError
+    from ushape.sizes import format_duration
+    from ushape.workflow import Prepared
+    from ushape.workflow import train as run_training
+
+    if resume and out is None:
+        raise ConfigError("--resume needs --out RUN: the folder of the run to go on with")
+
+    def show(prepared: Prepared) -> None:
+        if not json:
+            typer.echo("\n".join(plan_lines(prepared)))
+        print_problems([str(problem) for problem in prepared.scan.problems])
+
+    with LiveLine() as live:
+        run = run_training(
+            data,
+            out=out,
+            model=model,
+            budget=budget,
+            steps=steps,
+            val=val,
+            foreground=foreground,
+            labels=labels,
+            settings=read_assignments(set_ or []),
+            config=config,
+            seed=seed,
+            device=device,
+            is_resumed=resume,
+            observer=live,
+            on_plan=show,
+        )
+    if json:
+        print_json(
+            {
+                "folder": str(run.folder),
+                "bundle": str(run.bundle),
+                "report": str(run.report),
+                "steps": run.fit.steps,
+                "seconds": round(run.fit.seconds, 1),
+                "best_score": run.fit.best_score,
+                "best_step": run.fit.best_step,
+                "evaluation": run.evaluation.to_json() if run.evaluation else None,
+            }
+        )
+        return
+    typer.echo(f"trained {run.fit.steps} steps in {format_duration(run.fit.seconds)}")
+    if run.evaluation:
+        typer.echo("\n".join(evaluation_lines(run.evaluation)))
+    typer.echo(f"model   {run.bundle}\nreport  {run.report}")

@@ -1,0 +1,173 @@
+"""Read settings from YAML files and `--set key=value`, check them, and write `config.yaml`.
+
+A key is a dotted path such as `optimizer.learning_rate`. Settings that people give are kept as a
+flat mapping from key to value until the planner has filled in the rest.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from ushape.config import schema
+from ushape.config.schema import RunConfig
+from ushape.errors import ConfigError, unknown_name
+from ushape.files import write_text
+
+FREE_FORM = ("model.options", "data.labels")
+"""Sections whose keys are checked where they are used: options differ between networks."""
+
+
+@functools.cache
+def known_keys() -> tuple[str, ...]:
+    """List every key of a run's settings, in the order of `config.yaml`."""
+    keys: list[str] = []
+    for section in dataclasses.fields(RunConfig):
+        kind = getattr(schema, str(section.type), None)
+        if dataclasses.is_dataclass(kind):
+            keys += [f"{section.name}.{field.name}" for field in dataclasses.fields(kind)]
+        else:
+            keys.append(section.name)
+    return tuple(keys)
+
+
+def check_key(key: str) -> None:
+    """Refuse a key that does not exist, with the nearest one that does."""
+    if key in known_keys() or any(key.startswith(f"{free}.") for free in FREE_FORM):
+        return
+    tails = {known.rpartition(".")[2]: known for known in known_keys()}
+    if key in tails:
+        raise ConfigError(f"unknown setting {key!r}: did you mean {tails[key]!r}?")
+    section = key.partition(".")[0]
+    inside = [known for known in known_keys() if known.startswith(f"{section}.")]
+    raise ConfigError(unknown_name("setting", key, inside or known_keys()))
+
+
+def read_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """Read `--set key=value` arguments; values are YAML.
+
+    Raises:
+        ConfigError: No equals sign, an unknown key, or a value that is not YAML.
+    """
+    settings: dict[str, Any] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise ConfigError(f"--set {text!r}: write key=value, such as patch.batch=8")
+        check_key(key)
+        try:
+            settings[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {text!r}: the value is not valid YAML") from error
+    return settings
+
+
+def read_settings(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file of settings (any part of a `config.yaml`) as a flat mapping.
+
+    Raises:
+        ConfigError: The file cannot be read, is not YAML, or holds an unknown key; with its place.
+    """
+    tree = _read_yaml(Path(path))
+    settings: dict[str, Any] = {}
+    for name, value in tree.items():
+        is_section = any(key.startswith(f"{name}.") for key in known_keys())
+        items = value.items() if is_section and isinstance(value, Mapping) else [(None, value)]
+        for key, item in items:
+            full = name if key is None else f"{name}.{key}"
+            try:
+                check_key(str(full))
+            except ConfigError as error:
+                raise ConfigError(f"{path}: {error}") from error
+            settings[str(full)] = item
+    return settings
+
+
+def load_config(path: str | Path) -> RunConfig:
+    """Read a run's complete `config.yaml`."""
+    tree = _read_yaml(Path(path))
+    return check_config(tree, place=str(path))
+
+
+def check_config(tree: Mapping[str, Any], *, place: str = "settings") -> RunConfig:
+    """Check types, ranges and names of complete settings.
+
+    Args:
+        tree: Nested plain data, as in `config.yaml`.
+        place: What to call the source in errors.
+
+    Raises:
+        ConfigError: With the key, what was given and what is allowed.
+    """
+    try:
+        config = _adapter().validate_python(dict(tree))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
+        if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+            check_key(key)
+        if first["type"] in ("missing", "missing_argument"):
+            raise ConfigError(f"{place}: the setting {key} is missing") from error
+        given = first.get("input")
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise ConfigError(f"{place}: {key} = {given!r}: {message}") from error
+    if (config.schedule.budget_s is None) == (config.schedule.steps is None):
+        raise ConfigError(f"{place}: set one of schedule.budget_s and schedule.steps, not both")
+    return config
+
+
+def config_tree(config: RunConfig) -> dict[str, Any]:
+    """Turn settings into nested plain data."""
+    tree = _adapter().dump_python(config, mode="json")
+    assert isinstance(tree, dict)
+    return tree
+
+
+def write_config(path: str | Path, config: RunConfig, reasons: Mapping[str, str]) -> None:
+    """Write `config.yaml`: complete, with the reason beside each choice that was made for it."""
+    lines = ["# Complete settings of this run; after # stands why a value was chosen."]
+    for name, value in config_tree(config).items():
+        if not isinstance(value, Mapping):
+            lines.append(_line(name, value, reasons.get(name), indent=""))
+            continue
+        lines.append(f"{name}:")
+        for key, item in value.items():
+            lines.append(_line(key, item, reasons.get(f"{name}.{key}"), indent="  "))
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _line(key: str, value: Any, reason: str | None, *, indent: str) -> str:
+    text = yaml.safe_dump(
+        value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False
+    )
+    text = text.removesuffix("\n").removesuffix("\n...")
+    comment = f"  # {' '.join(reason.split())}" if reason else ""
+    return f"{indent}{key}: {text}{comment}"
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
+        raise ConfigError(f"{path}: cannot be read: {reason}") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not valid YAML"
+        raise ConfigError(f"{path}{where}: {problem}; correct the file") from error
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f"{path}: expected sections with settings, such as 'patch: {{batch: 8}}'")
+    return tree
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[RunConfig]:
+    return TypeAdapter(RunConfig)

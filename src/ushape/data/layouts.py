@@ -1,0 +1,273 @@
+"""Find the images and labels of a data set by the names of folders and files. Nothing is opened."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ushape.data.io import PICTURE_SUFFIXES
+from ushape.errors import DataError
+
+IMAGE_FOLDERS = ("images", "image")
+LABEL_FOLDERS = ("labels", "masks", "label", "mask")
+EXPECTED = """expected is
+  DATA/
+    images/  a.png  b.png     (or image/)
+    labels/  a.png  b.png     (or masks/, label/, mask/)
+with equal names before the ending; or the two folders inside DATA/train/"""
+
+_FOREIGN_SUFFIXES = (
+    *(".gif", ".webp", ".jp2", ".svg", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".zarr"),
+    *(".nii", ".gz", ".dcm", ".mha", ".mhd", ".nrrd", ".czi", ".lif", ".nd2", ".svs", ".pgm"),
+)
+_MAX_LISTED = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a file: an error leaves its case out, a warning does not."""
+
+    path: Path
+    message: str
+    severity: Literal["error", "warning"]
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """The files of one case; `id` is their common name without the ending."""
+
+    id: str
+    image: Path
+    label: Path | None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The cases of a data set.
+
+    Attributes:
+        name: The two folders, such as `images + labels`.
+        root: The folder of the data set.
+        cases: In natural order of their ids (2 before 10).
+        problems: Files that found no partner, or too many.
+    """
+
+    name: str
+    root: Path
+    cases: tuple[CaseFiles, ...]
+    problems: tuple[Problem, ...]
+
+
+def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a sorting key that orders numbers inside names by value.
+
+    >>> sorted(["b10", "b2", "a"], key=natural_key)
+    ['a', 'b2', 'b10']
+    """
+    parts = re.split(r"(\d+)", text)
+    return tuple((0, int(p), p) if p.isdecimal() else (1, 0, p.casefold()) for p in parts if p)
+
+
+def find_cases(root: str | Path) -> Layout:
+    """Pair the images of a data set with their labels.
+
+    Args:
+        root: A folder with `images/` and `labels/` (or `image/`, `masks/`, `label/`, `mask/`),
+            or with both of them inside `train/`. Other folders, hidden files, text files and
+            folders inside are ignored.
+
+    Raises:
+        DataError: There is no such folder, or no image with a label in it.
+    """
+    root = Path(root).expanduser()
+    image_folder, label_folder, problems = _find_folders(root)
+    images, image_problems = _by_stem(image_folder)
+    labels, label_problems = _by_stem(label_folder)
+    problems += image_problems + label_problems
+    if not images:
+        inside = f"{image_folder.name}/ holds no PNG, JPEG, BMP or TIFF picture"
+        raise _no_layout(root, f"{inside} but {_content(image_folder)}")
+    cases = [
+        CaseFiles(stem, images[stem][0], labels[stem][0])
+        for stem in sorted(images, key=natural_key)
+        if len(images[stem]) == 1 and len(labels.get(stem, ())) == 1
+    ]
+    problems += _unpaired(images, labels, label_folder, image_folder)
+    if not cases:
+        found = "; ".join(str(problem) for problem in problems[:_MAX_LISTED])
+        raise DataError(f"{root}: no image has a label of the same name. {found}")
+    inner = "train/" if image_folder.parent != root else ""
+    name = f"{inner}{image_folder.name} + {inner}{label_folder.name}"
+    return Layout(name, root, tuple(cases), tuple(problems))
+
+
+def find_images(path_or_glob: str | Path) -> tuple[Path, ...]:
+    """Find the pictures to predict, in natural order.
+
+    Args:
+        path_or_glob: A file; a folder (its `images/` when it holds no pictures itself); or a
+            pattern such as `scans/*.tif`, where `**` goes into folders.
+
+    Raises:
+        DataError: Nothing is found.
+    """
+    given = str(path_or_glob)
+    path = Path(path_or_glob).expanduser()
+    if path.is_file():
+        return (path,)
+    if path.is_dir():
+        pictures = _pictures(path)
+        inner = _folder(path, IMAGE_FOLDERS)
+        if not pictures and inner is not None:
+            pictures = _pictures(inner)
+        if pictures:
+            return tuple(pictures)
+        raise DataError(f"{given}: no PNG, JPEG, BMP or TIFF picture; it holds {_content(path)}")
+    if not glob.has_magic(given):
+        raise DataError(f"{given}: there is no such file or folder; check the name")
+    matches = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207
+    pictures = _in_order(match for match in matches if _is_picture(match))
+    if not pictures:
+        raise DataError(
+            f"{given}: the pattern matches no PNG, JPEG, BMP or TIFF picture "
+            f"({len(matches)} other files or folders); check it, and quote it in the shell"
+        )
+    return tuple(pictures)
+
+
+def _find_folders(root: Path) -> tuple[Path, Path, list[Problem]]:
+    if not root.exists():
+        raise DataError(f"{root}: there is no such folder; check the name")
+    if not root.is_dir():
+        raise DataError(f"{root}: this is a file; give the folder of the data set. {EXPECTED}")
+    for parent in (root, root / "train"):
+        images, labels = _folder(parent, IMAGE_FOLDERS), _folder(parent, LABEL_FOLDERS)
+        if images is not None and labels is not None:
+            return images, labels, _other_folders(parent, labels)
+    if root.name.lower() in (*IMAGE_FOLDERS, *LABEL_FOLDERS) and _pictures(root):
+        raise DataError(
+            f"{root}: this is the folder of the pictures themselves; give its parent "
+            f"{root.resolve().parent}, which has to hold images/ and labels/"
+        )
+    if _folder(root, IMAGE_FOLDERS) is not None:
+        raise _no_layout(root, "there are images but no folder with labels")
+    raise _no_layout(root, "there is no images/ folder")
+
+
+def _other_folders(parent: Path, used: Path) -> list[Problem]:
+    others = [name for name in LABEL_FOLDERS if (f := _folder(parent, (name,))) and f != used]
+    return [
+        Problem(parent / name, f"not used: the labels are taken from {used.name}/", "warning")
+        for name in others
+    ]
+
+
+def _folder(parent: Path, names: Sequence[str]) -> Path | None:
+    """Return the folder of the first of these names, however its letters are capitalised."""
+    if not parent.is_dir():
+        return None
+    present = {entry.name.lower(): entry for entry in _entries(parent) if entry.is_dir()}
+    return next((present[name] for name in names if name in present), None)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise DataError(f"cannot list {folder}: {why}; allow it with chmod u+rx") from error
+
+
+def _is_picture(path: Path) -> bool:
+    hidden = path.name.startswith(".")
+    return not hidden and path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+
+
+def _in_order(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: natural_key(str(path)))
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return _in_order(entry for entry in _entries(folder) if _is_picture(entry))
+
+
+def _by_stem(folder: Path) -> tuple[dict[str, list[Path]], list[Problem]]:
+    """Group pictures by name; tell names that stand twice and formats that are not read."""
+    found: dict[str, list[Path]] = {}
+    for path in _pictures(folder):
+        found.setdefault(path.stem, []).append(path)
+    problems = [
+        Problem(
+            paths[0],
+            f"the name {stem!r} stands twice, also as {paths[1].name}: keep one of them",
+            "error",
+        )
+        for stem, paths in found.items()
+        if len(paths) > 1
+    ]
+    foreign = _in_order(
+        entry for entry in _entries(folder) if entry.suffix.lower() in _FOREIGN_SUFFIXES
+    )
+    if foreign:
+        text = f"{len(foreign)} files are not read (such as {foreign[0].name}): convert them to PNG"
+        problems.append(Problem(folder, text + " or TIFF", "warning"))
+    return found, problems
+
+
+def _unpaired(
+    images: dict[str, list[Path]],
+    labels: dict[str, list[Path]],
+    label_folder: Path,
+    image_folder: Path,
+) -> list[Problem]:
+    lonely_images = [stem for stem in sorted(images, key=natural_key) if stem not in labels]
+    lonely_labels = [stem for stem in sorted(labels, key=natural_key) if stem not in images]
+    advice = _suffix_advice(lonely_images, lonely_labels)
+    problems = [
+        Problem(images[stem][0], f"no label of this name in {label_folder.name}/{advice}", "error")
+        for stem in lonely_images
+    ]
+    problems += [
+        Problem(labels[stem][0], f"no image of this name in {image_folder.name}/{advice}", "error")
+        for stem in lonely_labels
+    ]
+    return problems
+
+
+def _suffix_advice(images: Sequence[str], labels: Sequence[str]) -> str:
+    """Say by which constant ending the names of lonely partners differ, if they do."""
+    endings: Counter[tuple[str, str]] = Counter()
+    for who, longer, shorter in (("labels", labels, images), ("images", images, labels)):
+        known = set(shorter)
+        for stem in longer:
+            cuts = (stem[:cut] for cut in range(len(stem) - 1, 0, -1))
+            base = next((cut for cut in cuts if cut in known), None)
+            if base is not None:
+                endings[who, stem[len(base) :]] += 1
+    if not endings:
+        return ""
+    (who, ending), _ = endings.most_common(1)[0]
+    return f" (the {who} carry the extra ending {ending!r}: rename them without it)"
+
+
+def _content(folder: Path) -> str:
+    names = sorted(
+        (entry.name + "/" * entry.is_dir() for entry in _entries(folder) if entry.name[0] != "."),
+        key=natural_key,
+    )
+    if not names:
+        return "nothing"
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more
+
+
+def _no_layout(root: Path, what: str) -> DataError:
+    return DataError(f"{root}: {what}; found: {_content(root)}; {EXPECTED}")

@@ -1,0 +1,105 @@
+"""Cut training windows from memory-mapped cases, by index, without worker processes.
+
+What is cut at a step is a pure function of (seed, step): there is no iterator to save, a resumed
+run cuts what an uninterrupted one would have cut, and nothing runs beside the training process.
+A window is larger than the patch that the network sees, so that rotation and scaling find real
+pixels at the patch's corners; beyond the image the border is mirrored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ushape.data.sample import Sample
+from ushape.sizes import Size
+
+T = TypeVar("T", bound=np.generic)
+
+PATCH_STREAM = 1
+"""Keeps the draws of patches apart from those of augmentation at the same seed and step."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A batch of windows.
+
+    Attributes:
+        images: Shape (batch, channel, *window size), float32.
+        targets: Class indices, shape (batch, *window size), uint8.
+    """
+
+    images: Tensor
+    targets: Tensor
+
+
+def cut_windows(
+    samples: Sequence[Sample],
+    *,
+    patch_size: Size,
+    window_size: Size,
+    batch_size: int,
+    seed: int,
+    step: int,
+    rank: int = 0,
+) -> Windows:
+    """Cut the windows of one training step.
+
+    A case is drawn with a chance in proportion to its pixels; the patch lies anywhere inside the
+    image, by up to an eighth of its size also across the border.
+
+    Args:
+        samples: Labelled cases.
+        patch_size: Size of the patch in the window's middle.
+        window_size: Size to cut, at least the patch.
+        rank: Number of the process in a group, so that each cuts its own.
+    """
+    generator = np.random.default_rng([seed, step, rank, PATCH_STREAM])
+    pixels = np.array([float(np.prod(sample.size)) for sample in samples])
+    chosen = generator.choice(len(samples), size=batch_size, p=pixels / pixels.sum())
+    images, targets = [], []
+    for index in chosen:
+        sample = samples[index]
+        indices = []
+        for length, patch, window in zip(sample.size, patch_size, window_size, strict=True):
+            slack = patch // 8
+            low, high = -slack, max(length - patch + slack, -slack)
+            start = int(generator.integers(low, high + 1)) - (window - patch) // 2
+            indices.append(mirrored_indices(start, window, length))
+        assert sample.target is not None
+        images.append(cut(sample.image, indices))
+        targets.append(cut(sample.target, indices))
+    return Windows(torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(targets)))
+
+
+def mirrored_indices(start: int, count: int, length: int) -> npt.NDArray[np.intp]:
+    """Continue 0..length-1 beyond its ends by mirroring, without repeating the edge.
+
+    >>> mirrored_indices(-2, 7, 4).tolist()
+    [2, 1, 0, 1, 2, 3, 2]
+    """
+    if length == 1:
+        return np.zeros(count, dtype=np.intp)
+    period = 2 * (length - 1)
+    wrapped = np.arange(start, start + count, dtype=np.intp) % period
+    return np.minimum(wrapped, period - wrapped)
+
+
+def cut(array: npt.NDArray[T], indices: Sequence[npt.NDArray[np.intp]]) -> npt.NDArray[T]:
+    """Read a box from an array's last axes; only the rows that it needs are touched on disk."""
+    lead = array.ndim - len(indices)
+    boxed = array[(slice(None),) * lead + tuple(slice(i.min(), i.max() + 1) for i in indices)]
+    shifted = [i - i.min() for i in indices]
+    if all(np.array_equal(i, np.arange(len(i))) for i in shifted):
+        return np.array(boxed)
+    return boxed[(..., *np.ix_(*shifted))] if lead == 0 else _cut_channels(boxed, shifted)
+
+
+def _cut_channels(boxed: npt.NDArray[T], indices: Sequence[npt.NDArray[np.intp]]) -> npt.NDArray[T]:
+    return np.stack([channel[np.ix_(*indices)] for channel in boxed])

@@ -1,0 +1,171 @@
+"""Read one pair of files and take its measures."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ushape.data.io import LabelPicture, read_image, read_label
+from ushape.data.layouts import CaseFiles, Problem
+from ushape.errors import DataError
+from ushape.sizes import Size, format_size
+
+MAX_LABEL_VALUES = 256
+"""More different values than this are instance numbers or grey levels, not classes."""
+
+MIN_EDGE = 8
+"""Pictures with a shorter edge, in pixels, hold nothing to segment."""
+
+
+@dataclass(frozen=True)
+class CaseScan:
+    """What one readable case holds.
+
+    Attributes:
+        id: The name of the case.
+        image: The image file.
+        label: The label file, or None.
+        size: Spatial size, (y, x).
+        num_channels: 1 grey, 3 colour.
+        dtype: Type of the intensities: uint8, uint16 or float32.
+        minimum: Smallest intensity over all channels.
+        maximum: Largest intensity.
+        mean: Mean intensity.
+        std: Standard deviation of the intensities.
+        percentile_0_5: The intensity that 0.5 % of the values do not exceed.
+        percentile_99_5: The intensity that 99.5 % of the values do not exceed.
+        is_grey_in_colors: The image has three channels, equal everywhere.
+        image_hash: SHA-256 of the decoded image, to find copies.
+        label_counts: Pixels of every label value, by rising value.
+        has_label_colors: The label values are packed colours.
+        num_label_channels: 3 when the label file stores colours, even grey ones; else 1.
+    """
+
+    id: str
+    image: Path
+    label: Path | None
+    size: Size
+    num_channels: int
+    dtype: str
+    minimum: float
+    maximum: float
+    mean: float
+    std: float
+    percentile_0_5: float
+    percentile_99_5: float
+    is_grey_in_colors: bool
+    image_hash: str
+    label_counts: dict[int, int]
+    has_label_colors: bool
+    num_label_channels: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for a JSON file."""
+        return asdict(self) | {
+            "image": str(self.image),
+            "label": None if self.label is None else str(self.label),
+            "size": list(self.size),
+            "label_counts": {str(value): count for value, count in self.label_counts.items()},
+        }
+
+
+def scan_case(files: CaseFiles) -> CaseScan | Problem:
+    """Read one case; a problem is returned when its image or its label is of no use."""
+    try:
+        image = read_image(files.image)
+    except DataError as error:
+        return _unreadable(files.image, error)
+    size = tuple(image.shape[1:])
+    if min(size) < MIN_EDGE:
+        text = f"the image has {format_size(size)} pixels: {MIN_EDGE} x {MIN_EDGE} is the least"
+        return Problem(files.image, text, "error")
+    picture: LabelPicture | None = None
+    counts: dict[int, int] = {}
+    if files.label is not None:
+        try:
+            picture = read_label(files.label)
+        except DataError as error:
+            return _unreadable(files.label, error)
+        counts = count_values(picture.values)
+        unfit = _unfit_label(files.label, picture, counts, size)
+        if unfit is not None:
+            return unfit
+    return CaseScan(
+        id=files.id,
+        image=files.image,
+        label=files.label,
+        size=size,
+        num_channels=image.shape[0],
+        dtype=image.dtype.name,
+        **_measure(image),
+        is_grey_in_colors=len(image) == 3 and bool(np.all(image == image[:1])),
+        image_hash=_hash(image),
+        label_counts=counts,
+        has_label_colors=picture is not None and picture.is_color,
+        num_label_channels=1 if picture is None else picture.num_channels,
+    )
+
+
+def count_values(values: np.ndarray[Any, Any]) -> dict[int, int]:
+    """Count the pixels of every label value, by rising value."""
+    if values.dtype.itemsize <= 2:
+        counts = np.bincount(values.ravel())
+        found = np.flatnonzero(counts)
+        return {int(value): int(counts[value]) for value in found}
+    found, counts = np.unique(values, return_counts=True)
+    return {int(value): int(count) for value, count in zip(found, counts, strict=True)}
+
+
+def _unfit_label(
+    path: Path, picture: LabelPicture, counts: dict[int, int], size: Size
+) -> Problem | None:
+    label_size = picture.values.shape
+    if label_size != size:
+        text = f"the label has {format_size(label_size)} pixels, its image {format_size(size)}"
+        turned = " (turned?)" if label_size == size[::-1] else ""
+        return Problem(path, f"{text}{turned}: both must have the same size", "error")
+    if len(counts) > MAX_LABEL_VALUES:
+        is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
+        cause = "JPEG compression invents values" if is_jpeg else "they look like instance numbers"
+        text = f"the label has {len(counts)} different values: {cause} or grey levels, not classes"
+        return Problem(path, f"{text}; save one value a class, as PNG", "error")
+    return None
+
+
+def _unreadable(path: Path, error: DataError) -> Problem:
+    text = str(error).removeprefix(f"cannot read {path}: ")
+    return Problem(path, f"unreadable: {text}", "error")
+
+
+def _measure(image: np.ndarray[Any, Any]) -> dict[str, float]:
+    """Measure the intensities over all channels; integers exactly, from their histogram."""
+    if image.dtype.kind == "u":
+        counts = np.bincount(image.ravel())
+        values = np.flatnonzero(counts)
+        weights = counts[values]
+    else:
+        values, weights = np.sort(image, axis=None), np.ones(image.size, np.int64)
+    below = np.cumsum(weights)
+    mean = float(np.average(values.astype(np.float64), weights=weights))
+    variance = float(np.average((values - mean) ** 2, weights=weights))
+    ranks = {name: np.ceil(share * image.size) for name, share in _PERCENTILES.items()}
+    return {
+        "minimum": float(values[0]),
+        "maximum": float(values[-1]),
+        "mean": mean,
+        "std": variance**0.5,
+        **{name: float(values[np.searchsorted(below, rank)]) for name, rank in ranks.items()},
+    }
+
+
+_PERCENTILES = {"percentile_0_5": 0.005, "percentile_99_5": 0.995}
+
+
+def _hash(image: np.ndarray[Any, Any]) -> str:
+    digest = hashlib.sha256(f"{image.shape} {image.dtype}".encode())
+    digest.update(image.data)
+    return digest.hexdigest()

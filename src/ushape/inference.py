@@ -1,0 +1,168 @@
+"""Whole images through a network: image array in, probabilities out.
+
+Training validates with this and prediction writes files with it, so that the number in the report
+is the number of the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ushape.config.schema import TilingConfig
+from ushape.nets.network import SegmentationNetwork
+from ushape.sizes import Size
+from ushape.tiling import TilePlan, plan_tiles, run_tiled
+
+Image = npt.NDArray[np.float32]
+Progress = Callable[[int, int], None]
+
+
+def plan_image(network: SegmentationNetwork, size: Size, tiling: TilingConfig) -> TilePlan:
+    """Lay the tiles for one image.
+
+    Networks that pad blend overlapping tiles; those that do not mirror the border and tile
+    exactly. A tile never is larger than the image needs.
+
+    Args:
+        network: Its geometry decides how tiles must lie.
+        size: Spatial size of the image.
+        tiling: Tile size and overlap.
+    """
+    geometry = network.geometry
+    is_padded = not any(before + after for before, after in geometry.margin)
+    if is_padded:
+        tile = tuple(
+            min(tile, -(-length // stride) * stride)
+            for tile, length, stride in zip(
+                tiling.tile_size, size, geometry.total_stride, strict=True
+            )
+        )
+        return plan_tiles(
+            size,
+            tile_size=tile,
+            margin=geometry.margin,
+            edge_effect=((0, 0),) * len(size),
+            stride=geometry.total_stride,
+            overlap_fraction=tiling.overlap_fraction,
+            blend=True,
+        )
+    return plan_tiles(
+        size,
+        tile_size=tiling.tile_size,
+        margin=geometry.margin,
+        edge_effect=geometry.edge_effect,
+        stride=geometry.total_stride,
+        blend=False,
+    )
+
+
+def tile_function(
+    network: SegmentationNetwork, *, device: torch.device, precision: str, channels_last: bool
+) -> Callable[[Tensor], Tensor]:
+    """Wrap a network as the callable that tiling runs: tiles in, probabilities out, float32."""
+
+    def predict(batch: Tensor) -> Tensor:
+        batch = batch.to(device)
+        if channels_last and batch.ndim == 4:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        cast = (
+            torch.autocast(device.type, torch.bfloat16)
+            if precision == "bf16-mixed"
+            else nullcontext()
+        )
+        with torch.inference_mode(), cast:
+            logits = network(batch).logits
+        logits = logits.float()
+        chosen = torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
+        return chosen.cpu()
+
+    return predict
+
+
+def predict_probabilities(
+    network: SegmentationNetwork,
+    image: Image,
+    tiling: TilingConfig,
+    *,
+    device: torch.device,
+    precision: str = "32-true",
+    channels_last: bool = False,
+    sink: Callable[[int, Image], None] | None = None,
+    progress: Progress | None = None,
+) -> Image | None:
+    """Predict every pixel of an image of any size.
+
+    Args:
+        network: In eval mode, on `device`.
+        image: Normalised, shape (channel, *size).
+        tiling: Tile size, overlap, tiles at once, and whether to average over mirrored images.
+        device: Where to compute.
+        precision: `32-true` or `bf16-mixed`.
+        channels_last: Memory order for 2D networks; faster for bfloat16 on CPUs.
+        sink: Receives finished bands (first row, probabilities) in order, so that memory stays
+            bounded however large the image; then nothing is returned. With `tiling.mirror` the
+            whole result is held before the sink is called once.
+        progress: Called with (tiles done, tiles in all).
+
+    Returns:
+        Probabilities, shape (classes, *size), or None when a sink takes them.
+    """
+    predict = tile_function(
+        network, device=device, precision=precision, channels_last=channels_last
+    )
+    views = list(_views(image.ndim - 1)) if tiling.mirror else [()]
+    if len(views) == 1:
+        plan = plan_image(network, tuple(image.shape[1:]), tiling)
+        return run_tiled(
+            predict, image, plan, batch_size=tiling.batch, sink=sink, progress=progress
+        )
+    total: Image | None = None
+    for number, view in enumerate(views):
+        turned = _turn(image, view)
+        plan = plan_image(network, tuple(turned.shape[1:]), tiling)
+        step = _part(progress, number, len(views)) if progress else None
+        part = run_tiled(predict, turned, plan, batch_size=tiling.batch, progress=step)
+        assert part is not None
+        share = _turn_back(part, view) / np.float32(len(views))
+        total = share if total is None else total + share
+    assert total is not None
+    if sink is None:
+        return np.ascontiguousarray(total)
+    sink(0, np.ascontiguousarray(total))
+    return None
+
+
+View = tuple[int, ...]
+"""How an image is turned: in 2D (quarter turns, flip), in 3D the flipped axes."""
+
+
+def _views(dims: int) -> Iterator[View]:
+    if dims == 2:
+        yield from ((turns, flip) for flip in (0, 1) for turns in range(4))
+    else:
+        for number in range(2**dims):
+            yield tuple(axis for axis in range(dims) if number >> axis & 1)
+
+
+def _turn(array: Image, view: View) -> Image:
+    if array.ndim != 3:
+        return np.flip(array, tuple(axis + 1 for axis in view))
+    turned = np.rot90(array, view[0], (1, 2))
+    return np.flip(turned, 2) if view[1] else turned
+
+
+def _turn_back(array: Image, view: View) -> Image:
+    if array.ndim != 3:
+        return np.flip(array, tuple(axis + 1 for axis in view))
+    flipped = np.flip(array, 2) if view[1] else array
+    return np.rot90(flipped, -view[0], (1, 2))
+
+
+def _part(progress: Progress, number: int, count: int) -> Progress:
+    return lambda done, total: progress(number * total + done, count * total)

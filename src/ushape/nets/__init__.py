@@ -1,0 +1,70 @@
+"""Every network of the family, from one declarative form.
+
+`make_spec` checks a catalogue name and its options and gives a `NetworkSpec` (data); everything
+else reads that: `geometry_of` (sizes, margins), `describe` (the figure), `build_network` (the
+torch module). Torch is imported only where a module is built.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ushape.nets.catalog import CatalogEntry, entries, make_spec
+from ushape.nets.describe import Figure, describe, figure_json
+from ushape.nets.drawing import figure_text
+from ushape.nets.geometry import Geometry, geometry_of
+from ushape.nets.options import OptionInfo
+from ushape.nets.spec import NetworkSpec
+from ushape.nets.spec_json import spec_from_json, spec_to_json
+
+if TYPE_CHECKING:
+    from ushape.nets.network import SegmentationNetwork
+
+__all__ = [
+    "CatalogEntry",
+    "Figure",
+    "Geometry",
+    "NetworkSpec",
+    "OptionInfo",
+    "build",
+    "build_network",
+    "describe",
+    "entries",
+    "figure_json",
+    "figure_text",
+    "geometry_of",
+    "make_spec",
+    "spec_from_json",
+    "spec_to_json",
+]
+
+
+def build(
+    name: str, *, in_channels: int = 1, classes: int = 1, **options: Any
+) -> SegmentationNetwork:
+    """Build a network of the catalogue, weights freshly drawn.
+
+    Args:
+        name: A catalogue name, such as `unet_original`; `ushape models` lists them.
+        in_channels: Image channels.
+        classes: Logit channels: 1 for binary, else one a class, the background included.
+        options: The entry's own options; `ushape models NAME` lists them.
+
+    Returns:
+        A `torch.nn.Module` whose result has the fields `logits` and `auxiliary`.
+
+    Raises:
+        ConfigError: Unknown name or option, or a value that is not allowed.
+
+    >>> net = build("unet_padding", levels=3, width=8)
+    >>> net.geometry.output_size((64, 96))
+    (64, 96)
+    """
+    return build_network(make_spec(name, in_channels=in_channels, classes=classes, **options))
+
+
+def build_network(spec: NetworkSpec) -> SegmentationNetwork:
+    """Build the torch module that a specification describes, weights freshly drawn."""
+    from ushape.nets.network import SegmentationNetwork
+
+    return SegmentationNetwork(spec)

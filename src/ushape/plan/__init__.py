@@ -1,0 +1,15 @@
+"""From a data set (`fingerprint`) to the settings of a run (`rules`) and its cases (`split`)."""
+
+from ushape.plan.fingerprint import Fingerprint, take_fingerprint
+from ushape.plan.rules import Plan, Request, plan_run
+from ushape.plan.split import Split, split_cases
+
+__all__ = [
+    "Fingerprint",
+    "Plan",
+    "Request",
+    "Split",
+    "plan_run",
+    "split_cases",
+    "take_fingerprint",
+]

@@ -1,0 +1,299 @@
+"""From a fingerprint, a device and a wish to complete settings, each with its reason.
+
+Pure: no file is read, nothing is measured, so the same inputs give the same plan. What a person
+sets is taken first, and what depends on it follows from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ushape.config.load import check_config
+from ushape.config.schema import AugmentConfig, RunConfig
+from ushape.device import DeviceFacts
+from ushape.errors import ConfigError
+from ushape.nets import NetworkSpec, describe, geometry_of, make_spec
+from ushape.plan.fingerprint import Fingerprint
+from ushape.plan.split import Split
+from ushape.sizes import Size, format_duration, format_size
+
+T = TypeVar("T")
+
+DEFAULT_MODEL = "unet_padding"
+DEFAULT_WIDTHS = (8, 16, 24, 32, 48, 64)
+DEFAULT_BUDGET_S = 1800.0
+ENOUGH_STEPS = 1200
+"""A network is as wide as leaves this many steps in the budget."""
+
+STEP_PIXELS = 4 * 256 * 256
+"""Pixels of one training step: patch times batch."""
+
+LARGEST_PATCH = 256
+CPU_MACS_PER_S = {True: 5e10, False: 2.2e10}
+"""Multiply-adds a second and thread in training, with and without bfloat16 hardware (measured,
+see benchmarks/README.md)."""
+CUDA_MACS_PER_S = 1e13
+QUICK_IMAGE_S = 4.0
+"""Prediction averages over mirrored views where a 512 x 512 image then takes at most this long."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asks for.
+
+    Attributes:
+        model: A network's name, with its paper's numbers; None lets the plan choose.
+        budget_s: Seconds to train.
+        steps: Steps to train, instead of a budget.
+        validation: What `--val` said.
+        settings: `--set` and `--config`, flat: key -> value.
+    """
+
+    model: str | None = None
+    budget_s: float | None = None
+    steps: int | None = None
+    validation: str = "0.2"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings, the reason for each choice, and which cases train."""
+
+    config: RunConfig
+    reasons: Mapping[str, str]
+    split: Split
+    fingerprint: Fingerprint
+
+
+class _Choices:
+    """Collects choices; what a person set wins over what a rule says."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.given = given
+        self.values: dict[str, Any] = {}
+        self.reasons: dict[str, str] = {}
+
+    def choose(self, key: str, value: T, reason: str) -> T:
+        if key in self.given:
+            value, reason = self.given[key], "set by hand"
+        self.values[key] = value
+        if reason:
+            self.reasons[key] = reason
+        return value
+
+    def tree(self) -> dict[str, Any]:
+        tree: dict[str, Any] = {}
+        for key, value in {**self.values, **self.given}.items():
+            section, dot, name = key.partition(".")
+            if not dot:
+                tree[section] = value
+            elif "." not in name:
+                tree.setdefault(section, {})[name] = value
+        return tree
+
+
+def plan_run(fingerprint: Fingerprint, split: Split, request: Request, device: DeviceFacts) -> Plan:
+    """Decide every setting of a run.
+
+    Args:
+        fingerprint: The data set.
+        split: Training and validation cases.
+        request: What a person asks for.
+        device: Where it will run.
+
+    Raises:
+        ConfigError: A setting is impossible; the message names it.
+    """
+    choices = _Choices(request.settings)
+    choices.choose("data.root", str(fingerprint.root), "")
+    choices.choose("data.validation", request.validation, split.reason)
+    choices.choose("data.labels", fingerprint.labels.to_json(), fingerprint.labels.reason)
+    _choose_schedule(choices, request)
+    channels = choices.choose(
+        "preprocess.channels",
+        fingerprint.channels,
+        "all images are grey" if fingerprint.channels == 1 else "the images are in colour",
+    )
+    choices.choose(
+        "preprocess.normalise", "zscore", "brightness and contrast differ between images"
+    )
+    _choose_device(choices, device)
+    spec = _choose_model(choices, fingerprint, request, device, channels)
+    _choose_patch(choices, fingerprint, spec, is_paper=request.model is not None)
+    _choose_learning(choices, fingerprint)
+    _choose_augmentation(choices)
+    _choose_tiling(choices, spec, device)
+    config = check_config(choices.tree())
+    return Plan(config, choices.reasons, split, fingerprint)
+
+
+def _choose_schedule(choices: _Choices, request: Request) -> None:
+    given = choices.given
+    steps, budget = request.steps, request.budget_s
+    if steps is not None and budget is not None:
+        raise ConfigError("give a time budget or a number of steps, not both")
+    if steps is None and budget is None and "schedule.steps" not in given:
+        reason = f"the default; --budget changes it ({format_duration(DEFAULT_BUDGET_S)})"
+        choices.choose("schedule.budget_s", DEFAULT_BUDGET_S, reason)
+    else:
+        choices.choose("schedule.budget_s", budget, "asked for" if budget else "")
+    choices.choose("schedule.steps", steps, "asked for" if steps else "")
+    choices.choose("schedule.shape", "cosine", "falls to zero exactly when the training ends")
+
+
+def _choose_device(choices: _Choices, device: DeviceFacts) -> None:
+    where = f"{device.name} {'has' if device.has_fast_bf16 else 'has no'} bfloat16 in hardware"
+    choices.choose("train.precision", device.precision, where)
+    choices.choose(
+        "train.channels_last", device.has_fast_bf16, "the faster memory order with bfloat16"
+    )
+
+
+def macs_per_s(device: DeviceFacts) -> float:
+    """Estimate a device's multiply-adds a second in training."""
+    if device.kind == "cuda":
+        return CUDA_MACS_PER_S
+    return CPU_MACS_PER_S[device.has_fast_bf16] * device.num_threads
+
+
+def macs_per_pixel(spec: NetworkSpec) -> float:
+    """Estimate the multiply-adds of one forward pass, by pixel of the input.
+
+    Every weight is used once at every place of its map; the ways up are counted at the larger of
+    their two maps, which is a little too much.
+    """
+    figure = describe(spec)
+    macs = sum(row.parameters * math.prod(row.size) for row in figure.rows)
+    return macs / math.prod(figure.size)
+
+
+def _choose_model(
+    choices: _Choices,
+    fingerprint: Fingerprint,
+    request: Request,
+    device: DeviceFacts,
+    channels: int,
+) -> NetworkSpec:
+    given = choices.given
+    options = {
+        key.removeprefix("model.options."): value
+        for key, value in given.items()
+        if key.startswith("model.options.")
+    }
+    options |= dict(given.get("model.options") or {})
+    name = request.model or given.get("model.name")
+    classes = fingerprint.labels.num_logits
+    if name is None:
+        name = choices.choose("model.name", DEFAULT_MODEL, "the default of the family in 2D")
+        budget = choices.values.get("schedule.budget_s")
+        defaults, reason = _choose_width(fingerprint, device, budget, channels, classes)
+        options = {**defaults, **options}
+    else:
+        choices.choose("model.name", name, "asked for")
+        reason = "the paper's numbers" if not options else "set by hand, the rest as in the paper"
+    choices.values["model.options"] = options
+    choices.reasons["model.options"] = reason
+    choices.given = {k: v for k, v in given.items() if not k.startswith("model.options")}
+    choices.choose("model.in_channels", channels, "")
+    target = "one logit for a binary target" if classes == 1 else "one logit a class"
+    choices.choose("model.classes", classes, target)
+    return make_spec(name, in_channels=channels, classes=classes, **options)
+
+
+def _choose_width(
+    fingerprint: Fingerprint,
+    device: DeviceFacts,
+    budget_s: float | None,
+    channels: int,
+    classes: int,
+) -> tuple[dict[str, Any], str]:
+    """Take the widest network that still sees enough steps in the budget."""
+    levels = _levels(fingerprint.median_size)
+    seconds = budget_s or DEFAULT_BUDGET_S
+    best = DEFAULT_WIDTHS[0], 0.0
+    for width in DEFAULT_WIDTHS:
+        options = {"width": width, "levels": levels, "up": "transposed"}
+        spec = make_spec(DEFAULT_MODEL, in_channels=channels, classes=classes, **options)
+        macs = macs_per_pixel(spec) * STEP_PIXELS * 3
+        steps = seconds * macs_per_s(device) / macs
+        if steps >= ENOUGH_STEPS or width == DEFAULT_WIDTHS[0]:
+            best = width, steps
+    width, steps = best
+    reason = (
+        f"the widest that leaves about {ENOUGH_STEPS} steps in {format_duration(seconds)} on this "
+        f"device (estimated: {steps:.0f}); {levels} levels suit images of "
+        f"{format_size(fingerprint.median_size)}"
+    )
+    return {"width": width, "levels": levels, "up": "transposed"}, reason
+
+
+def _levels(size: Size) -> int:
+    """Choose as many levels as leave 4 x 4 pixels at the bottom, 3 to 5."""
+    return next((levels for levels in (5, 4) if min(size) >= 4 * 2 ** (levels - 1)), 3)
+
+
+def _choose_patch(
+    choices: _Choices, fingerprint: Fingerprint, spec: NetworkSpec, *, is_paper: bool
+) -> None:
+    geometry = geometry_of(spec)
+    edges = []
+    is_padded = not any(sum(pair) for pair in geometry.margin)
+    for axis, length in enumerate(fingerprint.median_size):
+        stride = geometry.total_stride[axis]
+        edges.append(max(min(LARGEST_PATCH, length // stride * stride), stride))
+    if is_padded:
+        size, why = tuple(edges), "the images' size, at most 256, in multiples of the stride"
+    else:
+        wanted = tuple(e + sum(pair) for e, pair in zip(edges, geometry.margin, strict=True))
+        size = geometry.nearest_sizes(wanted)[1]
+        why = f"gives {format_size(geometry.output_size(size))} after unpadded convolutions"
+    size = tuple(choices.choose("patch.size", size, why))
+    geometry.output_size(size)
+    batch = max(min(round(STEP_PIXELS / math.prod(size)), 32), 1)
+    reason = "about 262 144 pixels a step"
+    if is_paper:
+        batch, reason = max(batch // 4, 1), "a quarter of the usual: the paper's network is large"
+    choices.choose("patch.batch", batch, reason)
+
+
+def _choose_learning(choices: _Choices, fingerprint: Fingerprint) -> None:
+    if fingerprint.labels.target == "binary":
+        choices.choose("loss", "dice + bce", "binary target: overlap, and every pixel")
+    else:
+        choices.choose("loss", "dice + ce", "several classes: overlap, and every pixel")
+    choices.choose("optimizer.name", "adamw", "forgiving of the learning rate")
+    choices.choose("optimizer.learning_rate", 2e-3, "peak of the schedule")
+
+
+def _choose_augmentation(choices: _Choices) -> None:
+    for name, value in vars(AugmentConfig()).items():
+        choices.choose(f"augment.{name}", value, "")
+    choices.reasons.setdefault(
+        "augment.flip", "no direction is assumed; set false where left and right differ"
+    )
+
+
+def _choose_tiling(choices: _Choices, spec: NetworkSpec, device: DeviceFacts) -> None:
+    geometry = geometry_of(spec)
+    if any(sum(pair) for pair in geometry.margin):
+        size = geometry.nearest_sizes((512 + 2 * geometry.margin[0][0],) * spec.kit.spatial_dims)[1]
+        choices.choose("tiling.tile_size", size, "exact tiles of the unpadded network")
+    else:
+        size = tuple(-(-512 // stride) * stride for stride in geometry.total_stride)
+        choices.choose("tiling.tile_size", size, "smaller images are one tile; larger ones blend")
+    choices.choose("tiling.overlap_fraction", 0.25, "")
+    choices.choose("tiling.batch", 1, "one tile at a time is fastest on a CPU")
+    seconds = 8 * macs_per_pixel(spec) * 512**2 / macs_per_s(device)
+    augment = choices.values
+    symmetric = augment["augment.flip"] and augment["augment.right_angles"]
+    is_quick = seconds <= QUICK_IMAGE_S
+    reason = (
+        "eight views of each image are averaged; false predicts eight times faster"
+        if symmetric and is_quick
+        else "one view: eight would be slow with this network, or directions matter"
+    )
+    choices.choose("tiling.mirror", bool(symmetric and is_quick), reason)

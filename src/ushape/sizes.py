@@ -1,0 +1,100 @@
+"""Sizes and durations as people type and read them. Standard library only.
+
+A size is spatial: `(y, x)` in 2D, `(z, y, x)` in 3D.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ushape.errors import ConfigError
+
+Size = tuple[int, ...]
+
+_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_size(text: str) -> Size:
+    """Read a size such as `572x572` (y, x) or `64x96x96` (z, y, x).
+
+    >>> parse_size("64x96x128")
+    (64, 96, 128)
+
+    Raises:
+        ConfigError: The text is not one to three positive integers joined by x.
+    """
+    parts = text.lower().replace("×", "x").split("x")
+    if not 1 <= len(parts) <= 3 or not all(re.fullmatch(r"[1-9]\d{0,8}", part) for part in parts):
+        raise ConfigError(
+            f"size {text!r} is not understood: give positive integers joined by x, "
+            "such as 512x512 (y, x) or 64x96x96 (z, y, x)"
+        )
+    return tuple(int(part) for part in parts)
+
+
+def format_size(size: Sequence[int]) -> str:
+    """Write a size the way people read it.
+
+    >>> format_size((572, 572))
+    '572 x 572'
+    """
+    return " x ".join(str(edge) for edge in size)
+
+
+def per_axis(value: int | Sequence[int], spatial_dims: int) -> Size:
+    """Repeat one number for every axis, or check that there is one number an axis.
+
+    >>> per_axis(3, 2), per_axis((1, 3, 3), 3)
+    ((3, 3), (1, 3, 3))
+
+    Raises:
+        ConfigError: The sequence has another length than `spatial_dims`.
+    """
+    if isinstance(value, int):
+        return (value,) * spatial_dims
+    if len(value) != spatial_dims:
+        raise ConfigError(
+            f"{tuple(value)} has {len(value)} numbers for {spatial_dims} spatial axes: "
+            f"give one number, or {spatial_dims}"
+        )
+    return tuple(value)
+
+
+def parse_duration_s(text: str) -> float:
+    """Read a duration such as `90s`, `10m`, `1h30m` or `2d`, in seconds.
+
+    >>> parse_duration_s("1h30m")
+    5400.0
+
+    Raises:
+        ConfigError: The text is not a duration, or it is not positive.
+    """
+    compact = text.strip().lower().replace(" ", "")
+    pieces = re.findall(r"(\d+(?:\.\d+)?)([smhd])", compact)
+    if not pieces or "".join(number + unit for number, unit in pieces) != compact:
+        raise ConfigError(
+            f"duration {text!r} is not understood: give a number and a unit, "
+            "such as 90s, 10m, 1h30m or 2d"
+        )
+    seconds = sum(float(number) * _UNITS_S[unit] for number, unit in pieces)
+    if seconds <= 0:
+        raise ConfigError(f"duration {text!r} is not positive: give for example 10m")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration with at most two units.
+
+    >>> format_duration(5400), format_duration(75.4), format_duration(8)
+    ('1h 30m', '1m 15s', '8s')
+    """
+    whole = round(seconds)
+    for unit, smaller in (("d", "h"), ("h", "m"), ("m", "s")):
+        length = int(_UNITS_S[unit])
+        if whole >= length:
+            rest = (whole % length) // int(_UNITS_S[smaller])
+            return (
+                f"{whole // length}{unit} {rest}{smaller}" if rest else f"{whole // length}{unit}"
+            )
+    return f"{whole}s"

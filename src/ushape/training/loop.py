@@ -1,0 +1,305 @@
+"""The training loop, from the first step to the last, in one place.
+
+Nothing here is random but by (seed, step), and the state is complete: a run that is killed and
+resumed ends with the weights of one that was not (with a budget in steps, on the same machine).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from ushape.bundle import BundleHeader, save_bundle
+from ushape.config.schema import OptimizerConfig, RunConfig
+from ushape.data.sample import Sample
+from ushape.device import DeviceFacts
+from ushape.errors import Stopped
+from ushape.labels import LabelTable
+from ushape.losses import LossValue, Mixture, build_loss
+from ushape.nets import build
+from ushape.nets.network import SegmentationNetwork
+from ushape.training.average import AveragedWeights
+from ushape.training.checkpoint import TrainState, load_state, save_state
+from ushape.training.observe import Observer, RunLog, StepReport, ValidationReport
+from ushape.training.schedule import Clock, learning_rate_factor
+from ushape.training.signals import StopRequest
+from ushape.training.step import NETWORK_STREAM, make_batch, stream_seed, train_step
+from ushape.training.validate import validate
+
+LOG_EVERY_S = 1.0
+VALIDATION_SHARE = 0.15
+"""With a time budget, validations between the first and the last stop at this part of it."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What training left behind; `best_score` is None when there were no validation cases."""
+
+    steps: int
+    seconds: float
+    best_score: float | None
+    best_step: int
+
+
+def fit(
+    config: RunConfig,
+    labels: LabelTable,
+    train_samples: Sequence[Sample],
+    val_samples: Sequence[Sample],
+    fold: Path,
+    *,
+    class_fractions: Sequence[float],
+    device: DeviceFacts,
+    header: BundleHeader,
+    is_resumed: bool,
+    observer: Observer,
+) -> FitResult:
+    """Train a network and keep its best and last weights.
+
+    Args:
+        config: All settings.
+        labels: The classes.
+        train_samples: Cases to cut patches from.
+        val_samples: Cases to measure on.
+        fold: Folder for `best.safetensors`, `last.safetensors`, `state.pt` and `metrics.jsonl`.
+        class_fractions: Share of pixels of each logit channel's class, for `weight=auto`.
+        device: Where to train.
+        header: What the model files say besides the weights.
+        is_resumed: Go on from `state.pt` when it is there.
+        observer: Is told of every step and validation.
+
+    Raises:
+        Stopped: SIGINT or SIGTERM came; the state is saved.
+    """
+    run = _Run(config, labels, train_samples, val_samples, fold, class_fractions, device, header)
+    run.observer = observer
+    run.restore(is_resumed=is_resumed)
+    with StopRequest() as stop:
+        run.stop = stop
+        while True:
+            if run.is_validation_due():
+                run.validate_and_keep()
+            if run.clock.is_over(run.state.step):
+                break
+            run.advance()
+            if stop.is_set:
+                run.save()
+                raise Stopped
+            if time.monotonic() - run.last_save >= config.train.save_every_s:
+                run.save()
+        if run.state.validated_step != run.state.step:
+            run.validate_and_keep()
+    state = run.state
+    return FitResult(state.step, state.spent_s, state.best_score, state.best_step)
+
+
+class _Run:
+    """The moving parts of one run."""
+
+    observer: Observer
+    stop: StopRequest
+
+    def __init__(
+        self,
+        config: RunConfig,
+        labels: LabelTable,
+        train_samples: Sequence[Sample],
+        val_samples: Sequence[Sample],
+        fold: Path,
+        class_fractions: Sequence[float],
+        device: DeviceFacts,
+        header: BundleHeader,
+    ) -> None:
+        self.config, self.labels, self.fold, self.header = config, labels, fold, header
+        self.train_samples, self.val_samples = train_samples, val_samples
+        self.fabric = Fabric(accelerator=device.kind, devices=1, precision=config.train.precision)
+        self.device = self.fabric.device
+        torch.manual_seed(config.train.seed)
+        model = config.model
+        self.plain = build(
+            model.name, in_channels=model.in_channels, classes=model.classes, **model.options
+        )
+        if config.train.channels_last:
+            self.plain = self.plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network, self.optimizer = self.fabric.setup(
+            self.plain, build_optimizer(self.plain, config.optimizer)
+        )
+        self.average = AveragedWeights(self.plain, config.train.ema_decay)
+        self.judge: SegmentationNetwork = build(
+            model.name, in_channels=model.in_channels, classes=model.classes, **model.options
+        )
+        self.judge.to(self.device).eval()
+        self.loss: Mixture = build_loss(
+            config.loss, num_logits=model.classes, class_fractions=class_fractions
+        )
+        self.state = TrainState()
+        self.last_save = self.last_log = time.monotonic()
+
+    def restore(self, *, is_resumed: bool) -> None:
+        """Start the clock and the log, after loading the saved state if there is one."""
+        path = self.fold / "state.pt"
+        if is_resumed and path.exists():
+            self.state, parts = load_state(path)
+            self.plain.load_state_dict(parts["network"])
+            self.average.load(parts["average"])
+            self.optimizer.load_state_dict(parts["optimizer"])
+            self.observer.note(f"resumed at step {self.state.step}")
+        self.clock = Clock(self.config.schedule, spent_s=self.state.spent_s)
+        self.clock.reserve_s = self.state.validation_s
+        self.log = RunLog(self.fold / "metrics.jsonl", resume_step=self.state.step)
+
+    def advance(self) -> None:
+        """Take one training step."""
+        began = time.monotonic()
+        step, config = self.state.step, self.config
+        factor = learning_rate_factor(self.clock.fraction(step), config.schedule)
+        rate = config.optimizer.learning_rate * factor
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(
+            stream_seed(config.train.seed, step, self.fabric.global_rank, NETWORK_STREAM)
+        )
+        batch = make_batch(
+            self.train_samples,
+            config,
+            self.plain.geometry,
+            num_classes=len(self.labels.classes),
+            step=step,
+            rank=self.fabric.global_rank,
+            device=self.device,
+        )
+        self.network.train()
+        value = train_step(
+            self.fabric,
+            self.network,
+            self.optimizer,
+            self.loss,
+            batch,
+            clip_norm=config.optimizer.clip_norm,
+        )
+        self.state.step += 1
+        self.average.update(self.plain, self.state.step)
+        self.state.spent_s = self.clock.spent_s
+        self.clock.step_done(time.monotonic() - began)
+        self._report(value, rate, time.monotonic() - began)
+
+    def _report(self, value: LossValue, rate: float, seconds: float) -> None:
+        if time.monotonic() - self.last_log < LOG_EVERY_S and self.state.step > 1:
+            return
+        self.last_log = time.monotonic()
+        report = StepReport(
+            step=self.state.step,
+            loss=float(value.total.detach()),
+            parts={name: float(part) for name, part in value.parts.items()},
+            learning_rate=rate,
+            samples_per_s=self.config.patch.batch / max(seconds, 1e-9),
+            fraction=self.clock.fraction(self.state.step),
+            spent_s=self.state.spent_s,
+            remaining_s=self.clock.remaining_s(self.state.step),
+        )
+        self.log.write("step", report)
+        self.observer.stepped(report)
+
+    def is_validation_due(self) -> bool:
+        """Say whether the next validation's place in the schedule has come.
+
+        The last one is not scheduled here: it comes after the last step.
+        """
+        if not self.val_samples:
+            return False
+        wanted = self.config.train.validations
+        place = (self.state.validations + 1) / wanted
+        schedule = self.config.schedule
+        if schedule.steps is not None:
+            return self.state.step >= place * schedule.steps
+        assert schedule.budget_s is not None
+        spent_validating = self.state.validations * self.state.validation_s
+        is_affordable = spent_validating <= VALIDATION_SHARE * schedule.budget_s
+        return place < 1 and is_affordable and self.clock.fraction(self.state.step) >= place
+
+    def validate_and_keep(self) -> None:
+        """Measure the averaged weights; keep them as `last`, and as `best` if they are."""
+        began = time.monotonic()
+        self.judge.load_state_dict(self.average.weights)
+        scores = None
+        if self.val_samples:
+            scores = validate(
+                self.judge,
+                self.val_samples,
+                self.config,
+                self.labels,
+                device=self.device,
+                progress=self.observer.validating,
+                is_stopped=lambda: self.stop.is_set,
+            )
+            if scores is None:
+                self.save()
+                raise Stopped
+        state = self.state
+        is_best = scores is None or state.best_score is None or scores.score > state.best_score
+        state.validations += 1
+        state.validated_step = state.step
+        if is_best:
+            state.best_score = scores.score if scores else None
+            state.best_step = state.step
+        self._keep(is_best=is_best, score=scores.score if scores else None)
+        seconds = time.monotonic() - began
+        state.validation_s = max(state.validation_s, seconds)
+        self.clock.reserve_s = state.validation_s
+        state.spent_s = self.clock.spent_s
+        if scores:
+            report = ValidationReport(
+                state.step, scores.score, scores.class_dice, is_best, seconds, state.spent_s
+            )
+            self.log.write("validation", report)
+            self.observer.validated(report)
+        self.save()
+
+    def _keep(self, *, is_best: bool, score: float | None) -> None:
+        facts = {
+            **self.header.provenance,
+            "step": self.state.step,
+            "validation_dice": score,
+            "training_s": round(self.state.spent_s, 1),
+        }
+        header = BundleHeader(self.header.labels, self.header.preprocess, self.header.tiling, facts)
+        for name in ("last", "best") if is_best else ("last",):
+            save_bundle(
+                self.fold / f"{name}.safetensors",
+                self.plain,
+                header,
+                weights=self.average.weights,
+            )
+
+    def save(self) -> None:
+        """Write the resume state."""
+        self.state.spent_s = self.clock.spent_s
+        save_state(
+            self.fold / "state.pt",
+            self.state,
+            network=self.plain.state_dict(),
+            average=self.average.weights,
+            optimizer=self.optimizer.state_dict(),
+        )
+        self.last_save = time.monotonic()
+
+
+def build_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """Make the optimiser; biases and norm parameters are not decayed."""
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    kept = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": kept, "weight_decay": 0.0},
+    ]
+    if config.name == "sgd":
+        return torch.optim.SGD(
+            groups, lr=config.learning_rate, momentum=config.momentum, nesterov=True
+        )
+    return torch.optim.AdamW(groups, lr=config.learning_rate)

@@ -1,0 +1,103 @@
+"""Where everything lies in a run folder.
+
+RUN/
+  config.yaml         complete settings, with the reason beside each automatic choice
+  split.json          which cases train and which validate
+  cache/              prepared cases; may be deleted, it is made anew
+  fold_0/
+    best.safetensors  the model with the best validation score: all that prediction needs
+    last.safetensors  the model as it was last validated
+    state.pt          resume state
+    metrics.jsonl     one line an event
+    predictions/      predicted validation cases
+    evaluation.csv .json
+  report.html
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ushape.data.scan import Scan
+from ushape.device import DeviceFacts
+from ushape.errors import DataError
+from ushape.evaluate import Evaluation
+from ushape.plan import Plan
+from ushape.training.loop import FitResult
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths in the run folder `root`."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """Complete settings."""
+        return self.root / "config.yaml"
+
+    @property
+    def split(self) -> Path:
+        """Training and validation cases."""
+        return self.root / "split.json"
+
+    @property
+    def cache(self) -> Path:
+        """Prepared cases."""
+        return self.root / "cache"
+
+    @property
+    def fold(self) -> Path:
+        """What training writes."""
+        return self.root / "fold_0"
+
+    @property
+    def best(self) -> Path:
+        """The best model."""
+        return self.fold / "best.safetensors"
+
+    @property
+    def log(self) -> Path:
+        """Events of training."""
+        return self.fold / "metrics.jsonl"
+
+    @property
+    def predictions(self) -> Path:
+        """Predicted validation cases."""
+        return self.fold / "predictions"
+
+    @property
+    def evaluation(self) -> Path:
+        """Scores of them, without the ending (.csv and .json)."""
+        return self.fold / "evaluation"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.root / "report.html"
+
+    def read_split(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Read the training and validation case ids of a run that was begun.
+
+        Raises:
+            DataError: The file is missing or damaged.
+        """
+        try:
+            content = json.loads(self.split.read_text(encoding="utf-8"))
+            return tuple(content["train"]), tuple(content["val"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{self.split}: cannot be read ({error}); start a new run") from error
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All that a report tells of."""
+
+    plan: Plan
+    scan: Scan
+    device: DeviceFacts
+    fit: FitResult
+    evaluation: Evaluation | None
