@@ -75,13 +75,7 @@ def normalise_image(image: npt.NDArray[Any], config: PreprocessConfig) -> npt.ND
 
 def read_target(path: Path, table: LabelTable) -> npt.NDArray[np.uint8]:
     """Read a label file as class indices, with the file named in any error."""
-    picture = read_label(path)
-    if picture.is_color != table.is_color:
-        kinds = ("numbers", "colours")
-        raise DataError(
-            f"{path}: the label holds {kinds[picture.is_color]}, the data set's classes are "
-            f"{kinds[table.is_color]}"
-        )
+    picture = read_label(path, is_color=table.is_color)
     try:
         return encode_labels(picture.values, table)
     except DataError as error:

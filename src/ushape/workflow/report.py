@@ -189,13 +189,26 @@ def _settings(record: RunRecord) -> tuple[Setting, ...]:
     settings = []
     for section, value in config_tree(record.plan.config).items():
         if not isinstance(value, dict):
-            settings.append(Setting(section, str(value), reasons.get(section, "")))
+            settings.append(Setting(section, _text(value), reasons.get(section, "")))
             continue
         for key, item in value.items():
             full = f"{section}.{key}"
-            text = record.plan.fingerprint.labels.describe() if full == "data.labels" else str(item)
+            text = (
+                record.plan.fingerprint.labels.describe() if full == "data.labels" else _text(item)
+            )
             settings.append(Setting(full, text, reasons.get(full, "")))
     return tuple(settings)
+
+
+def _text(value: object) -> str:
+    """Write a setting's value the way people read it."""
+    if isinstance(value, list):
+        return format_size(value) if all(isinstance(v, int) for v in value) else str(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {_text(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _commands(folder: RunFolder, record: RunRecord) -> tuple[tuple[str, str], ...]:
@@ -213,6 +226,10 @@ def _commands(folder: RunFolder, record: RunRecord) -> tuple[tuple[str, str], ..
     )
     return (
         ("Predict new images", f"ushape predict {root} IMAGES --out PREDICTIONS"),
+        (
+            "Train again with the same settings",
+            f"ushape train {data} --config {folder.config} --out ANOTHER_RUN",
+        ),
         ("Score predictions", f"ushape evaluate PREDICTIONS {data}"),
         (
             "Give the model to a colleague: this one file holds all that prediction needs",
