@@ -54,7 +54,7 @@ def plan_image(network: SegmentationNetwork, size: Size, tiling: TilingConfig) -
         )
     return plan_tiles(
         size,
-        tile_size=tiling.tile_size,
+        tile_size=geometry.used_size(tiling.tile_size),
         margin=geometry.margin,
         edge_effect=geometry.edge_effect,
         stride=geometry.total_stride,

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -136,8 +136,11 @@ def load_bundle(model: str | Path) -> Bundle:
         )
     try:
         return _build(path, json.loads(metadata[KEY]), tensors)
-    except (KeyError, TypeError, json.JSONDecodeError, ValidationError) as error:
-        raise BundleError(f"{path}: its header is damaged ({error})") from error
+    except BundleError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise BundleError(f"{path}: its header is damaged ({reason})") from error
 
 
 def _build(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Bundle:
@@ -150,7 +153,7 @@ def _build(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor])
         network = build_network(spec_from_json(header["network"]))
         network.load_state_dict(dict(tensors))
     except (UshapeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = " ".join(str(error).split())[:300]
         raise BundleError(f"{path}: weights and network do not fit ({reason})") from error
     opened = BundleHeader(
         LabelTable.from_json(header["labels"]),

@@ -10,14 +10,15 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, get_origin, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from ushape.config import schema
 from ushape.config.schema import RunConfig
-from ushape.errors import ConfigError, unknown_name
+from ushape.errors import ConfigError, nearest_name, unknown_name
 from ushape.files import write_text
 
 FREE_FORM = ("model.options", "data.labels")
@@ -41,12 +42,56 @@ def check_key(key: str) -> None:
     """Refuse a key that does not exist, with the nearest one that does."""
     if key in known_keys() or any(key.startswith(f"{free}.") for free in FREE_FORM):
         return
-    tails = {known.rpartition(".")[2]: known for known in known_keys()}
-    if key in tails:
-        raise ConfigError(f"unknown setting {key!r}: did you mean {tails[key]!r}?")
+    meant = _likely_keys(key)
+    if meant:
+        hint = " or ".join(repr(known) for known in meant)
+        raise ConfigError(f"unknown setting {key!r}: did you mean {hint}?")
     section = key.partition(".")[0]
     inside = [known for known in known_keys() if known.startswith(f"{section}.")]
     raise ConfigError(unknown_name("setting", key, inside or known_keys()))
+
+
+def _likely_keys(key: str) -> tuple[str, ...]:
+    """Find what a wrong key may mean: its last word in another section, its initials, its spelling.
+
+    People write `batch` for `patch.batch` and `lr` for `optimizer.learning_rate`.
+    """
+    words = {known: known.rpartition(".")[2] for known in known_keys()}
+    wanted = key.rpartition(".")[2]
+
+    def ending_in(word: str) -> tuple[str, ...]:
+        return tuple(known for known in words if words[known] == word)
+
+    initials = {w: "".join(part[0] for part in w.split("_")) for w in words.values() if "_" in w}
+    found = ending_in(wanted) or tuple(k for k, w in words.items() if initials.get(w) == wanted)
+    if not found:
+        whole = nearest_name(key, words) if "." in key else None
+        spelt = nearest_name(wanted, words.values())
+        found = (whole,) if whole else ending_in(spelt) if spelt else ()
+    nearest = nearest_name(key, found) if "." in key else None
+    return (nearest,) if nearest else found
+
+
+def check_value(key: str, value: Any, *, place: str) -> Any:
+    """Check the value of one setting, and bring it to the setting's type.
+
+    YAML reads 1e-3 as a text, for example, and a list where a tuple is meant.
+
+    Args:
+        key: A key that exists.
+        value: Plain data; options of networks are checked where the network is made.
+        place: What to call the source in errors.
+
+    Raises:
+        ConfigError: With the key, what was given and what is allowed.
+    """
+    adapter = _value_adapters().get(key)
+    if adapter is None:
+        return value
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        raise ConfigError(_wrong_value(place, key, error.errors()[0])) from error
 
 
 def read_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -66,6 +111,7 @@ def read_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             settings[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise ConfigError(f"--set {text!r}: the value is not valid YAML") from error
+        settings[key] = check_value(key, settings[key], place="--set")
     return settings
 
 
@@ -86,7 +132,7 @@ def read_settings(path: str | Path) -> dict[str, Any]:
                 check_key(str(full))
             except ConfigError as error:
                 raise ConfigError(f"{path}: {error}") from error
-            settings[str(full)] = item
+            settings[str(full)] = check_value(str(full), item, place=str(path))
     return settings
 
 
@@ -112,15 +158,21 @@ def check_config(tree: Mapping[str, Any], *, place: str = "settings") -> RunConf
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
         if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            check_key(key)
+            try:
+                check_key(key)
+            except ConfigError as unknown:
+                raise ConfigError(f"{place}: {unknown}") from error
         if first["type"] in ("missing", "missing_argument"):
             raise ConfigError(f"{place}: the setting {key} is missing") from error
-        given = first.get("input")
-        message = first["msg"][0].lower() + first["msg"][1:]
-        raise ConfigError(f"{place}: {key} = {given!r}: {message}") from error
+        raise ConfigError(_wrong_value(place, key, first)) from error
     if (config.schedule.budget_s is None) == (config.schedule.steps is None):
         raise ConfigError(f"{place}: set one of schedule.budget_s and schedule.steps, not both")
     return config
+
+
+def _wrong_value(place: str, key: str, problem: ErrorDetails) -> str:
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    return f"{place}: {key} = {problem['input']!r}: {message}"
 
 
 def config_tree(config: RunConfig) -> dict[str, Any]:
@@ -171,3 +223,16 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
 @functools.cache
 def _adapter() -> TypeAdapter[RunConfig]:
     return TypeAdapter(RunConfig)
+
+
+@functools.cache
+def _value_adapters() -> Mapping[str, TypeAdapter[Any]]:
+    adapters: dict[str, TypeAdapter[Any]] = {}
+    for section, kind in get_type_hints(RunConfig, include_extras=True).items():
+        if not dataclasses.is_dataclass(kind):
+            adapters[section] = TypeAdapter(kind)
+            continue
+        for name, hint in get_type_hints(kind, include_extras=True).items():
+            if get_origin(hint) is not ClassVar:
+                adapters[f"{section}.{name}"] = TypeAdapter(hint)
+    return adapters

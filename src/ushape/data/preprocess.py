@@ -8,6 +8,7 @@ anything else is used again. Files are written atomically: a killed run leaves n
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -67,10 +68,16 @@ def normalise_image(image: npt.NDArray[Any], config: PreprocessConfig) -> npt.ND
     scaled = image.astype(np.float32)
     if config.normalise == "percentile":
         low, high = np.percentile(scaled, (0.5, 99.5), axis=axes, keepdims=True)
-        return np.asarray((scaled - low) / np.maximum(high - low, 1e-6) * 4 - 2, dtype=np.float32)
+        middle, reach = (low + high) / 2, np.maximum((high - low) / 2, _least(low + high))
+        return np.asarray((scaled - middle) / reach * 2, dtype=np.float32)
     mean = scaled.mean(axis=axes, keepdims=True, dtype=np.float64)
     deviation = scaled.std(axis=axes, keepdims=True, dtype=np.float64)
-    return np.asarray((scaled - mean) / np.maximum(deviation, 1e-6), dtype=np.float32)
+    return np.asarray((scaled - mean) / np.maximum(deviation, _least(mean)), dtype=np.float32)
+
+
+def _least(level: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Give the spread below which an image counts as constant, whatever its unit."""
+    return np.asarray(1e-6 * np.abs(level) + 1e-30)
 
 
 def read_target(path: Path, table: LabelTable) -> npt.NDArray[np.uint8]:
@@ -146,14 +153,20 @@ def _content_key(image: Path, label: Path, table: LabelTable, config: Preprocess
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for path in (image, label):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        try:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     return digest.hexdigest()[:16]
 
 
 def _save(path: Path, array: npt.NDArray[Any]) -> None:
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
+    # Encoded in memory first: numpy's own writer hides why a disk refuses.
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def _map(path: Path) -> npt.NDArray[Any]:

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from ushape.errors import ShapeError
 
+SMALLEST_SMOOTH = 1e-6
+"""Stands in for a smaller `smooth`, which would make 0 / 0 of an empty class predicted empty."""
+
 
 def probabilities(logits: Tensor) -> Tensor:
     """Turn logits into probabilities: sigmoid for one channel, softmax over several.
@@ -59,6 +62,7 @@ def dice(
     if not with_background and logits.shape[1] > 1:
         predicted, target = predicted[:, 1:], target[:, 1:]
     axes = tuple(range(2, logits.ndim)) if per_image else (0, *range(2, logits.ndim))
+    smooth = max(smooth, SMALLEST_SMOOTH)
     overlap = (predicted * target).sum(axes)
     if is_squared:
         size = predicted.square().sum(axes) + target.square().sum(axes)
@@ -106,7 +110,7 @@ def ce(logits: Tensor, target: Tensor, *, weight: Tensor | None = None) -> Tenso
     target = target.float()
     if weight is not None:
         target = target * weight.to(logits.device).view(-1, *(1,) * (logits.ndim - 2))
-    return -(target * log_probability).sum() / target.sum().clamp_min(1.0)
+    return -(target * log_probability).sum() / target.sum().clamp_min(1e-6)
 
 
 def _check(logits: Tensor, target: Tensor) -> None:

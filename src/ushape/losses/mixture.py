@@ -1,11 +1,12 @@
 """Mixtures of losses, written in one line: `"dice + 10*bce(weight=auto)"`.
 
 mixture = term { "+" term }
-term    = [ number "*" ] name [ "(" option "=" value { "," option "=" value } ")" ]
+term    = [ number "*" ] name [ "(" [ option "=" value { "," option "=" value } ] ")" ]
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from ushape.errors import ConfigError, unknown_name
 from ushape.losses.terms import TERMS, Function, Option
 
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<sign>[-+*(),=]))"
+    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<sign>[-+*(),=]))"
 )
 
 
@@ -107,35 +108,33 @@ class _Parser:
         self.index = 0
 
     def mixture(self) -> tuple[WeightedTerm, ...]:
-        terms = [self.term()]
-        while self.peek()[0] == "+":
-            self.take()
-            terms.append(self.term())
-        if self.peek()[0] != "":
-            self.fail(f"expected + or the end, found {self.peek()[0]!r}")
-        names = [term.name for term in terms]
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigError(f"loss {self.text!r}: {name} stands twice; add up its factors")
-        return tuple(terms)
+        terms: dict[str, WeightedTerm] = {}
+        while True:
+            factor = self.factor()
+            word, kind, _ = self.peek()
+            if kind != "name":
+                self.fail(f"expected the name of a loss ({', '.join(TERMS)}), found {self.found()}")
+            if word not in TERMS:
+                self.fail(unknown_name("loss", word, TERMS))
+            if word in terms:
+                self.fail(f"{word} stands twice; add up its factors")
+            terms[word] = self.term(factor)
+            if self.peek()[1] == "end":
+                return tuple(terms.values())
+            self.expect("+", "expected + or the end")
 
-    def term(self) -> WeightedTerm:
-        factor = 1.0
-        if self.peek()[1] == "number":
-            factor = float(self.take()[0])
-            if self.take()[0] != "*":
-                self.index -= 1
-                self.fail("expected * after the factor")
-            if factor == 0:
-                self.fail("a factor of 0 has no effect; leave the term out")
-        word, kind, _ = self.peek()
-        if kind != "name":
-            self.fail(
-                f"expected the name of a loss ({', '.join(TERMS)}), found {word or 'the end'!r}"
-            )
-        if word not in TERMS:
-            self.fail(unknown_name("loss", word, TERMS))
+    def factor(self) -> float:
+        if self.peek()[1] != "number":
+            return 1.0
+        factor = self.number()
+        if factor == 0:
+            self.fail("a factor of 0 has no effect; leave the term out")
         self.take()
+        self.expect("*", "expected * after the factor")
+        return factor
+
+    def term(self, factor: float) -> WeightedTerm:
+        word = self.take()[0]
         values = {name: option.default for name, option in TERMS[word].options.items()}
         if self.peek()[0] == "(":
             self.take()
@@ -143,20 +142,23 @@ class _Parser:
         return WeightedTerm(factor, word, values)
 
     def options(self, term: str) -> dict[str, Any]:
-        known, values = TERMS[term].options, {}
-        while self.peek()[0] != ")":
+        known = TERMS[term].options
+        values: dict[str, Any] = {}
+        while values or self.peek()[0] != ")":
             name, kind, _ = self.peek()
-            if kind != "name" or name not in known:
-                self.fail(unknown_name(f"option of {term}", name or "(end)", known))
+            if kind != "name":
+                self.fail(f"expected an option of {term} ({', '.join(known)}), found {self.found()}")
+            if name not in known:
+                self.fail(unknown_name(f"option of {term}", name, known))
+            if name in values:
+                self.fail(f"{name} stands twice")
             self.take()
-            if self.take()[0] != "=":
-                self.index -= 1
-                self.fail(f"expected = after {name}")
+            self.expect("=", f"expected = after {name}")
             values[name] = self.value(f"{term}({name}=...)", known[name])
-            if self.peek()[0] == ",":
-                self.take()
-            elif self.peek()[0] != ")":
-                self.fail("expected , or )")
+            if self.peek()[0] != ",":
+                self.expect(")", "expected , or )")
+                return values
+            self.take()
         self.take()
         return values
 
@@ -165,13 +167,30 @@ class _Parser:
         if option.allows_auto and word == "auto":
             return self.take()[0]
         if option.kind is float and kind == "number":
-            return float(self.take()[0])
+            number = self.number()
+            self.take()
+            return number
         if option.kind is bool and word in ("true", "false"):
             return self.take()[0] == "true"
         allowed = "true or false" if option.kind is bool else "a number that is not negative"
         allowed = "" if option.kind is str else allowed
         choices = " or ".join(filter(None, (allowed, "auto" if option.allows_auto else None)))
-        return self.fail(f"{place} takes {choices}, found {word or 'the end'!r}")
+        return self.fail(f"{place} takes {choices}, found {self.found()}")
+
+    def number(self) -> float:
+        number = float(self.peek()[0])
+        if not math.isfinite(number):
+            self.fail(f"{self.found()} is too large")
+        return number
+
+    def expect(self, sign: str, message: str) -> None:
+        if self.peek()[0] != sign:
+            self.fail(f"{message}, found {self.found()}")
+        self.take()
+
+    def found(self) -> str:
+        word, kind, _ = self.peek()
+        return "the end" if kind == "end" else repr(word)
 
     def peek(self) -> tuple[str, str, int]:
         return self.tokens[self.index]
@@ -191,9 +210,10 @@ class _Parser:
         while position < len(self.text.rstrip()):
             match = _TOKEN.match(self.text, position)
             if match is None:
-                strange = self.text[position:].strip()[:1]
+                rest = self.text[position:].lstrip()
                 raise ConfigError(
-                    f"loss {self.text!r}, column {position + 1}: {strange!r} has no meaning here; write for example dice + 10*bce(weight=auto)"
+                    f"loss {self.text!r}, column {len(self.text) - len(rest) + 1}: {rest[:1]!r} has "
+                    "no meaning here; write for example dice + 10*bce(weight=auto)"
                 )
             kind = match.lastgroup or ""
             tokens.append((match[kind], kind, match.start(kind)))

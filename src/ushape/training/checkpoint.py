@@ -7,7 +7,7 @@ numbers only, and reading it executes nothing.
 
 from __future__ import annotations
 
-import pickle
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,11 @@ def save_state(path: Path, state: TrainState, **parts: dict[str, Any]) -> None:
         state: Where the run stands.
         parts: State dicts by name (model, optimiser, averaged weights).
     """
+    # Encoded in memory first: torch's own writer hides why a disk refuses.
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, "state": vars(state), **parts}, buffer)
     with atomic_path(path) as temporary:
-        torch.save({"format": FORMAT, "state": vars(state), **parts}, temporary)
+        temporary.write_bytes(buffer.getbuffer())
 
 
 def load_state(path: Path) -> tuple[TrainState, dict[str, Any]]:
@@ -64,8 +67,12 @@ def load_state(path: Path) -> tuple[TrainState, dict[str, Any]]:
     remedy = "delete it to train from the start, or start another run"
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        if content["format"] != FORMAT:
+        if not isinstance(content, dict):
+            raise TypeError("not a resume state")
+        if content.pop("format") != FORMAT:
             raise DataError(f"{path}: written by another release; {remedy}")
         return TrainState(**content.pop("state")), content
-    except (OSError, RuntimeError, pickle.UnpicklingError, KeyError, TypeError, EOFError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # unpicklers fail in dozens of ways, all meaning: not readable
         raise DataError(f"{path}: the resume state cannot be read; {remedy}") from error

@@ -90,11 +90,7 @@ class RunLog:
 
     def write(self, event: str, report: StepReport | ValidationReport) -> None:
         """Append one event."""
-        finite = {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in asdict(report).items()
-        }
-        line = json.dumps({"event": event, **finite}) + "\n"
+        line = json.dumps({"event": event, **_finite(asdict(report))}, allow_nan=False) + "\n"
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(line)
@@ -103,6 +99,13 @@ class RunLog:
                     os.fsync(file.fileno())
         except OSError as error:
             raise storage_error(self.path, error) from error
+
+
+def _finite(value: Any) -> Any:
+    """Replace nan and infinity, which JSON does not know, by None, in groups too."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

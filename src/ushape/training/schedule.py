@@ -19,10 +19,12 @@ def learning_rate_factor(fraction: float, config: ScheduleConfig) -> float:
     Returns:
         Rises from almost 0 to 1 during the warm-up, then falls to 0 at fraction 1.
     """
+    if fraction >= 1:
+        return 0.0
     warmup = config.warmup_fraction
     if fraction < warmup:
         return max(fraction / warmup, 0.01)
-    rest = min((fraction - warmup) / max(1 - warmup, 1e-9), 1.0)
+    rest = (fraction - warmup) / (1 - warmup)
     if config.shape == "cosine":
         return 0.5 * (1 + math.cos(math.pi * rest))
     return 1 - rest if config.shape == "linear" else float((1 - rest) ** 0.9)
@@ -45,7 +47,6 @@ class Clock:
         self._config, self._now = config, now
         self._begin = now() - spent_s
         self._step_s = 0.0
-        self._last = self._begin + spent_s
         self.reserve_s = 0.0
 
     @property

@@ -87,10 +87,11 @@ def make_batch(
 
 def crop_to_output(targets: Tensor, geometry: Geometry, patch: tuple[int, ...]) -> Tensor:
     """Keep the part of the target that an unpadded network's output covers."""
-    for axis, ((before, _), length) in enumerate(
-        zip(geometry.margin, geometry.output_size(patch), strict=True)
-    ):
-        targets = targets.narrow(axis + 1, before, length)
+    kept = zip(
+        patch, geometry.used_size(patch), geometry.margin, geometry.output_size(patch), strict=True
+    )
+    for axis, (given, used, (before, _), length) in enumerate(kept, start=1):
+        targets = targets.narrow(axis, (given - used) // 2 + before, length)
     return targets
 
 

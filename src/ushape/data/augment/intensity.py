@@ -24,7 +24,8 @@ def apply_intensity(images: Tensor, augmentation: Augmentation) -> Tensor:
     each = (-1, *(1,) * (images.ndim - 1))
     space = tuple(range(1, images.ndim))
     mean = images.mean(space, keepdim=True)
-    images = (images - mean) * augmentation.contrast.view(each) + mean
+    contrast = augmentation.contrast.view(each)
+    images = images * contrast + mean * (1 - contrast)
     images = images + augmentation.brightness.view(each)
     bent = augmentation.gamma != 1
     if bool(bent.any()):
@@ -48,7 +49,10 @@ def _blur(images: Tensor, sigma: Tensor) -> Tensor:
     batch, channels, *size = images.shape
     radius = min(max(math.ceil(3 * float(sigma.max())), 1), *(edge - 1 for edge in size))
     offset = torch.arange(-radius, radius + 1, device=images.device)
-    kernel = torch.exp(-0.5 * (offset / sigma.clamp_min(1e-3).unsqueeze(1)).square())
+    sigma = sigma.unsqueeze(1)
+    kernel = torch.exp(-0.5 * (offset / sigma.clamp_min(1e-3)).square())
+    # Each kernel ends where its patch alone would end it, whatever the others of the batch need.
+    kernel = kernel * (offset.abs() <= torch.ceil(3 * sigma))
     kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)
     flat = images.reshape(1, batch * channels, *size)
     convolve = F.conv2d if len(size) == 2 else F.conv3d
