@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ushape.config.schema import TilingConfig
+from ushape.nets import Geometry
 from ushape.nets.network import SegmentationNetwork
 from ushape.sizes import Size
 from ushape.tiling import TilePlan, plan_tiles, run_tiled
@@ -23,18 +24,17 @@ Image = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
 
-def plan_image(network: SegmentationNetwork, size: Size, tiling: TilingConfig) -> TilePlan:
+def plan_image(geometry: Geometry, size: Size, tiling: TilingConfig) -> TilePlan:
     """Lay the tiles for one image.
 
     Networks that pad blend overlapping tiles; those that do not mirror the border and tile
     exactly. A tile never is larger than the image needs.
 
     Args:
-        network: Its geometry decides how tiles must lie.
+        geometry: The network's, which decides how tiles must lie.
         size: Spatial size of the image.
         tiling: Tile size and overlap.
     """
-    geometry = network.geometry
     is_padded = not any(before + after for before, after in geometry.margin)
     if is_padded:
         tile = tuple(
@@ -118,14 +118,14 @@ def predict_probabilities(
     )
     views = list(_views(image.ndim - 1)) if tiling.mirror else [()]
     if len(views) == 1:
-        plan = plan_image(network, tuple(image.shape[1:]), tiling)
+        plan = plan_image(network.geometry, tuple(image.shape[1:]), tiling)
         return run_tiled(
             predict, image, plan, batch_size=tiling.batch, sink=sink, progress=progress
         )
     total: Image | None = None
     for number, view in enumerate(views):
         turned = _turn(image, view)
-        plan = plan_image(network, tuple(turned.shape[1:]), tiling)
+        plan = plan_image(network.geometry, tuple(turned.shape[1:]), tiling)
         step = _part(progress, number, len(views)) if progress else None
         part = run_tiled(predict, turned, plan, batch_size=tiling.batch, progress=step)
         assert part is not None

@@ -42,18 +42,17 @@ def list_lines() -> list[str]:
     return [*lines, "", "ushape models NAME shows one as the figure in its paper."]
 
 
-def list_json() -> list[dict[str, Any]]:
-    """Return the catalogue as plain data."""
-    return [
-        {
-            "name": entry.name,
+def list_json() -> dict[str, Any]:
+    """Return the catalogue as plain data, by name."""
+    return {
+        entry.name: {
             "spatial_dims": entry.spatial_dims,
             "summary": entry.summary,
             "source": entry.source,
             "options": [option.name for option in entry.options],
         }
         for entry in entries()
-    ]
+    }
 
 
 def entry_lines(name: str) -> list[str]:

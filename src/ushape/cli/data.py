@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ushape.cli.output import (
+    DataArgument,
     ForegroundOption,
     JsonOption,
     LabelsOption,
@@ -19,13 +20,15 @@ from ushape.cli.output import (
 app = typer.Typer(help="Make and check data sets.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command()
+@app.command(short_help="Draw a synthetic data set.")
 def synth(
-    kind: Annotated[str, typer.Argument(help="membrane, cells, discs or lines.")],
-    out: Annotated[Path, typer.Option(help="Folder to make.")],
-    cases: Annotated[int, typer.Option(min=1, help="Number of cases.")] = 20,
-    size: Annotated[str, typer.Option(metavar="SIZE", help="Such as 256x256.")] = "256x256",
-    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same set.")] = 0,
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="membrane, cells, discs or lines.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
+    cases: Annotated[int, typer.Option(metavar="N", min=1, help="Number of cases.")] = 20,
+    size: Annotated[str, typer.Option(metavar="YxX", help="Pixels of an image.")] = "256x256",
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="The same seed draws the same set.")
+    ] = 0,
     json: JsonOption = False,
 ) -> None:
     """Draw a synthetic data set: images/ and labels/ with equal names."""
@@ -40,9 +43,9 @@ def synth(
         typer.echo(f"{cases} cases of {kind} in {out}; look at it with: ushape plan {out}")
 
 
-@app.command()
+@app.command(short_help="Say what a data set holds, and its problems.")
 def check(
-    data: Annotated[Path, typer.Argument(help="Folder with images/ and labels/.")],
+    data: DataArgument,
     foreground: ForegroundOption = None,
     labels: LabelsOption = None,
     json: JsonOption = False,

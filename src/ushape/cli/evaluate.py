@@ -18,16 +18,24 @@ from ushape.cli.output import (
 
 
 def evaluate(
-    predictions: Annotated[Path, typer.Argument(help="Folder of predicted label pictures.")],
-    truth: Annotated[Path, typer.Argument(help="Folder of true label pictures, or a data set.")],
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS", help="Folder of predicted label pictures.")
+    ],
+    truth: Annotated[
+        Path,
+        typer.Argument(metavar="TRUTH", help="Folder of true label pictures, or a data set."),
+    ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for evaluation.csv and .json. Default: PREDICTIONS."),
+        typer.Option(
+            metavar="DIR", help="Folder for evaluation.csv and .json. Default: PREDICTIONS."
+        ),
     ] = None,
     foreground: ForegroundOption = None,
     labels: LabelsOption = None,
     regions: Annotated[
-        str, typer.Option(help="V_rand's regions: auto, background or foreground.")
+        str,
+        typer.Option(metavar="SIDE", help="V_rand's regions: auto, background or foreground."),
     ] = "auto",
     json: JsonOption = False,
 ) -> None:
@@ -53,6 +61,8 @@ def evaluate(
         print_json(evaluation.to_json())
     else:
         typer.echo("\n".join(evaluation_lines(evaluation)))
+        if evaluation.num_without_prediction:
+            typer.echo(f"{evaluation.num_without_prediction} truths have no prediction: left out")
         typer.echo(f"written to {table} and {details}")
         print_problems(evaluation.problems)
     if evaluation.problems:

@@ -32,6 +32,7 @@ class LiveLine:
             TextColumn("{task.description}"),
             console=self._console,
             transient=True,
+            redirect_stdout=sys.stdout.isatty(),
             disable=not self._is_terminal,
         )
         self._task: TaskID | None = None
@@ -85,9 +86,10 @@ class LiveLine:
         classes = ", ".join(f"{name} {dice:.3f}" for name, dice in report.class_dice.items())
         detail = f" ({classes})" if len(report.class_dice) > 1 else ""
         best = ", best so far" if report.is_best else ""
+        score = f"{report.score:.3f}" if math.isfinite(report.score) else "undefined"
         self._line(
             f"validation at step {report.step}, {format_duration(report.spent_s)}: "
-            f"Dice {report.score:.3f}{detail}{best}"
+            f"Dice {score}{detail}{best}"
         )
 
     def note(self, text: str) -> None:

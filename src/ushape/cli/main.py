@@ -6,8 +6,10 @@ Exit codes: 0 done, 1 done but some inputs failed (they are listed), 2 wrong use
 
 from __future__ import annotations
 
+import signal
 import sys
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -17,6 +19,12 @@ from ushape.cli.output import print_error
 from ushape.errors import Stopped, UshapeError
 
 EXIT_SOME_FAILED, EXIT_UNUSABLE, EXIT_STOPPED = 1, 2, 3
+
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What the parser raises on wrong use; where its class lives differs between releases of typer."""
+
+INTERRUPTED = 130
+"""What typer returns when Ctrl-C comes where nothing is there to save."""
 
 app = typer.Typer(
     help="Image segmentation with U-shaped networks: a folder of images and masks in, "
@@ -40,35 +48,59 @@ def _print_version(is_asked: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Say it.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
     del version
 
 
-app.command("demo")(demo.demo)
-app.command("plan")(plan.plan)
-app.command("train")(train.train)
-app.command("predict")(predict.predict)
-app.command("evaluate")(evaluate.evaluate)
-app.command("models")(models.models)
-app.add_typer(data.app, name="data")
+# Short enough for the list of commands, where longer ones are cut.
+app.command("demo", short_help="See it all work on synthetic data.")(demo.demo)
+app.command("plan", short_help="Say what would be trained, and why.")(plan.plan)
+app.command("train", short_help="Train on images and label pictures.")(train.train)
+app.command("predict", short_help="Predict label pictures with a model.")(predict.predict)
+app.command("evaluate", short_help="Score predictions against the truth.")(evaluate.evaluate)
+app.command("models", short_help="List the networks, or show one.")(models.models)
+app.add_typer(data.app, name="data", short_help="Make and check data sets.")
 
 
 def main() -> None:
     """Run the program."""
+    # Until training takes over, SIGTERM ends a command as Ctrl-C does: at once, and in words.
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app()
+        code = app(standalone_mode=False)
     except UshapeError as error:
         print_error(str(error))
         sys.exit(EXIT_UNUSABLE)
-    except Stopped:
-        print_error("stopped; everything is saved, and the same command with --resume goes on")
+    except UsageError as error:
+        _print_usage_error(error)
+        sys.exit(EXIT_UNUSABLE)
+    except Stopped as stopped:
+        sys.stderr.write(f"stopped: {stopped}\n")
         sys.exit(EXIT_STOPPED)
-    except BrokenPipeError:
-        # The reader of our output (head, less) went away: nothing more to say.
-        sys.stderr.close()
-        sys.exit(0)
+    if code == INTERRUPTED:
+        sys.stderr.write("stopped; files that were finished before are kept\n")
+        sys.exit(EXIT_STOPPED)
+    sys.exit(code or 0)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def _print_usage_error(error: Exception) -> None:
+    """Say in one line what is wrong with the command, and where its help is."""
+    text = str(getattr(error, "format_message", error.__str__)())
+    if type(error).__name__ == "NoArgsIsHelpError":  # not an error: its text is the help
+        sys.stderr.write(text + "\n")
+        return
+    command = getattr(getattr(error, "ctx", None), "command_path", "ushape")
+    print_error(f"{text[:1].lower()}{text[1:].rstrip('.?')}; see {command} --help")
 
 
 if __name__ == "__main__":

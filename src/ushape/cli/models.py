@@ -6,22 +6,29 @@ from typing import Annotated
 
 import typer
 
-from ushape.cli.output import JsonOption, SetOption, print_json
+from ushape.cli.output import JsonOption, print_json
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="One network; all are listed without.")] = None,
-    size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Input size, such as 572x572.")
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Show this one; list all without it.")
     ] = None,
-    in_channels: Annotated[int, typer.Option(min=1, help="Image channels.")] = 1,
-    classes: Annotated[int, typer.Option(min=1, help="Logit channels: 1 for binary.")] = 1,
-    set_: SetOption = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="YxX", help="Input size, such as 572x572.")
+    ] = None,
+    in_channels: Annotated[int, typer.Option(metavar="N", min=1, help="Image channels.")] = 1,
+    classes: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Logit channels: 1 for binary.")
+    ] = 1,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="OPTION=VALUE", help="Set one option; may be repeated."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """List the networks, or show one as the figure in its paper: sizes, channels, parameters.
 
-    Options of a network are set by name: --set width=32 --set levels=4.
+    Options are set by name, such as --set width=32 --set levels=4; NAME alone lists them.
     """
     from ushape.cli.catalog import entry_lines, list_json, list_lines, parse_options
     from ushape.nets import describe, figure_json, figure_text, make_spec

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,17 +16,22 @@ JsonOption = Annotated[
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting; may be repeated."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change one setting of config.yaml; may be repeated."
+    ),
 ]
 ForegroundOption = Annotated[
     str | None,
-    typer.Option(metavar="VALUE", help="Label value of the one foreground class (binary labels)."),
+    typer.Option(metavar="VALUE", help="The label value that is the foreground, of two values."),
 ]
 LabelsOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME=VALUE,...", help="Name the classes; the background first."),
+    typer.Option(metavar="NAME=VALUE,...", help="Name all classes; the background first."),
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+DeviceOption = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")]
+DataArgument = Annotated[
+    Path, typer.Argument(metavar="DATA", help="Folder with images/ and labels/.")
+]
 
 
 def print_error(text: str) -> None:

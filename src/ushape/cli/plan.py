@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ushape.cli.output import (
+    DataArgument,
     DeviceOption,
     ForegroundOption,
     JsonOption,
@@ -28,14 +29,15 @@ from ushape.cli.train import (
 
 
 def plan(
-    data: Annotated[Path, typer.Argument(help="Folder with images/ and labels/.")],
+    data: DataArgument,
     out: Annotated[
-        Path | None, typer.Option(help="Also write the settings to this YAML file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write the settings to this YAML file."),
     ] = None,
     model: ModelOption = None,
     budget: BudgetOption = None,
     steps: StepsOption = None,
-    val: ValOption = "0.2",
+    val: ValOption = None,
     foreground: ForegroundOption = None,
     labels: LabelsOption = None,
     config: ConfigOption = None,

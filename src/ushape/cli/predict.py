@@ -17,10 +17,12 @@ from ushape.cli.output import (
 
 
 def predict(
-    model: Annotated[Path, typer.Argument(help="A run folder, or a model file.")],
-    images: Annotated[str, typer.Argument(help="A file, a folder, or a quoted glob.")],
-    out: Annotated[Path, typer.Option(help="Folder for the label pictures.")],
-    format: Annotated[str, typer.Option(help="png or tif.")] = "png",
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder, or a model file.")],
+    images: Annotated[
+        str, typer.Argument(metavar="IMAGES", help="A file, a folder, or a quoted glob.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the label pictures.")],
+    format: Annotated[str, typer.Option(metavar="FORMAT", help="png or tif.")] = "png",
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Also write NAME.probabilities.tif (float32).")
     ] = False,
@@ -33,9 +35,10 @@ def predict(
 ) -> None:
     """Predict label pictures, in the label values of the training data.
 
-    An image that cannot be read is reported and the rest is done (exit code 1).
+    An image that cannot be used is listed and the rest is done (exit code 1).
     """
     from ushape.data.layouts import find_images
+    from ushape.errors import DataError
     from ushape.predict import load, predict_files
 
     paths = find_images(images)
@@ -58,8 +61,12 @@ def predict(
                 "failed": {str(problem.path): problem.message for problem in summary.problems},
             }
         )
-    else:
+    elif summary.written:
         typer.echo(f"{len(summary.written)} of {len(paths)} images predicted into {out}")
-        print_problems(problems)
+    if len(problems) == 1 and not summary.written:
+        raise DataError(problems[0])
+    print_problems(problems)
+    if not summary.written:
+        raise DataError(f"none of the {len(paths)} images could be predicted")
     if problems:
         raise typer.Exit(1)

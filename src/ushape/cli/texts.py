@@ -90,7 +90,9 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     dice = evaluation.class_means["dice"]
     missing = max((interval.num_undefined for interval in dice), default=0)
     without = f"; up to {missing} without a class in truth and prediction" if missing else ""
-    lines.append(f"{len(evaluation.cases)} cases, 95 % bootstrap intervals{without}")
+    count = len(evaluation.cases)
+    kind = "1 case: no interval" if count == 1 else f"{count} cases, 95 % bootstrap intervals"
+    lines.append(kind + without)
     return [line.rstrip() for line in lines]
 
 

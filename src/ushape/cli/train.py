@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ushape.cli.output import (
+    DataArgument,
     DeviceOption,
     ForegroundOption,
     JsonOption,
@@ -19,34 +20,43 @@ from ushape.cli.output import (
 
 ModelOption = Annotated[
     str | None,
-    typer.Option(help="A network of `ushape models`, with its paper's numbers. Default: chosen."),
+    typer.Option(
+        metavar="NAME",
+        help="A network of `ushape models`, with its paper's numbers. Default: one that fits.",
+    ),
 ]
 BudgetOption = Annotated[
     str | None, typer.Option(metavar="TIME", help="Time to train: 90s, 10m, 1h30m. Default: 30m.")
 ]
 StepsOption = Annotated[
-    int | None, typer.Option(min=1, help="Steps to train, instead of a time budget.")
+    int | None, typer.Option(metavar="N", min=1, help="Steps to train, instead of a time budget.")
 ]
 ValOption = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="CASES",
-        help="Validation cases: names, ranges (24-29), globs, a fraction, a text file, or none.",
+        help="Validation cases: names, ranges (24-29), globs, a fraction, a text file, or none. "
+        "Default: 0.2.",
     ),
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option(help="YAML file with settings (any part of a config.yaml).")
+    Path | None,
+    typer.Option(metavar="FILE", help="YAML file with settings (any part of a config.yaml)."),
 ]
-SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of all chance. Default: 0.")]
+SeedOption = Annotated[
+    int | None, typer.Option(metavar="N", min=0, help="Seed of all chance. Default: 0.")
+]
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="Folder with images/ and labels/.")],
-    out: Annotated[Path | None, typer.Option(help="Run folder. Default: runs/DATA-MODEL.")] = None,
+    data: DataArgument,
+    out: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Run folder. Default: runs/DATA-MODEL.")
+    ] = None,
     model: ModelOption = None,
     budget: BudgetOption = None,
     steps: StepsOption = None,
-    val: ValOption = "0.2",
+    val: ValOption = None,
     foreground: ForegroundOption = None,
     labels: LabelsOption = None,
     config: ConfigOption = None,
@@ -60,7 +70,9 @@ def train(
 ) -> None:
     """Train on a folder of images and label pictures, and report how good the result is.
 
-    Ctrl-C saves and stops (exit code 3); the same command with --resume goes on.
+    Cases that cannot be used are listed and left out (exit code 1).
+
+    Ctrl-C saves and stops (exit code 3); the same command with --out and --resume goes on.
     """
     from ushape.cli.live import LiveLine
     from ushape.cli.texts import evaluation_lines, plan_lines
@@ -73,10 +85,16 @@ def train(
     if resume and out is None:
         raise ConfigError("--resume needs --out RUN: the folder of the run to go on with")
 
+    problems: list[str] = []
+    has_errors = False
+
     def show(prepared: Prepared) -> None:
+        nonlocal has_errors
+        has_errors = bool(prepared.scan.errors)
+        problems.extend(str(problem) for problem in prepared.scan.problems)
         if not json:
             typer.echo("\n".join(plan_lines(prepared)))
-        print_problems([str(problem) for problem in prepared.scan.problems])
+        print_problems(problems)
 
     with LiveLine() as live:
         run = run_training(
@@ -107,10 +125,13 @@ def train(
                 "best_score": run.fit.best_score,
                 "best_step": run.fit.best_step,
                 "evaluation": run.evaluation.to_json() if run.evaluation else None,
+                "problems": problems,
             }
         )
-        return
-    typer.echo(f"trained {run.fit.steps} steps in {format_duration(run.fit.seconds)}")
-    if run.evaluation:
-        typer.echo("\n".join(evaluation_lines(run.evaluation)))
-    typer.echo(f"model   {run.bundle}\nreport  {run.report}")
+    else:
+        typer.echo(f"trained {run.fit.steps} steps in {format_duration(run.fit.seconds)}")
+        if run.evaluation:
+            typer.echo("\n".join(evaluation_lines(run.evaluation)))
+        typer.echo(f"model   {run.bundle}\nreport  {run.report}")
+    if has_errors or (run.evaluation and run.evaluation.problems):
+        raise typer.Exit(1)

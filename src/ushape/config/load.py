@@ -10,7 +10,7 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -46,9 +46,13 @@ def check_key(key: str) -> None:
     if meant:
         hint = " or ".join(repr(known) for known in meant)
         raise ConfigError(f"unknown setting {key!r}: did you mean {hint}?")
+    inside = _section(key) or dict.fromkeys(known.partition(".")[0] for known in known_keys())
+    raise ConfigError(unknown_name("setting", key, inside))
+
+
+def _section(key: str) -> list[str]:
     section = key.partition(".")[0]
-    inside = [known for known in known_keys() if known.startswith(f"{section}.")]
-    raise ConfigError(unknown_name("setting", key, inside or known_keys()))
+    return [known for known in known_keys() if known.startswith(f"{section}.")]
 
 
 def _likely_keys(key: str) -> tuple[str, ...]:
@@ -58,18 +62,14 @@ def _likely_keys(key: str) -> tuple[str, ...]:
     """
     words = {known: known.rpartition(".")[2] for known in known_keys()}
     wanted = key.rpartition(".")[2]
-
-    def ending_in(word: str) -> tuple[str, ...]:
-        return tuple(known for known in words if words[known] == word)
-
     initials = {w: "".join(part[0] for part in w.split("_")) for w in words.values() if "_" in w}
-    found = ending_in(wanted) or tuple(k for k, w in words.items() if initials.get(w) == wanted)
+    found = [known for known, word in words.items() if wanted in (word, initials.get(word))]
     if not found:
-        whole = nearest_name(key, words) if "." in key else None
-        spelt = nearest_name(wanted, words.values())
-        found = (whole,) if whole else ending_in(spelt) if spelt else ()
+        among = _section(key) or list(words)
+        spelt = nearest_name(wanted, [words[known] for known in among])
+        found = [known for known in among if words[known] == spelt]
     nearest = nearest_name(key, found) if "." in key else None
-    return (nearest,) if nearest else found
+    return (nearest,) if nearest else tuple(found)
 
 
 def check_value(key: str, value: Any, *, place: str) -> Any:
@@ -85,7 +85,7 @@ def check_value(key: str, value: Any, *, place: str) -> Any:
     Raises:
         ConfigError: With the key, what was given and what is allowed.
     """
-    adapter = _value_adapters().get(key)
+    adapter = _value_adapter(key)
     if adapter is None:
         return value
     try:
@@ -200,7 +200,8 @@ def _line(key: str, value: Any, reason: str | None, *, indent: str) -> str:
         value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False
     )
     text = text.removesuffix("\n").removesuffix("\n...")
-    comment = f"  # {' '.join(reason.split())}" if reason else ""
+    shown = "".join(c if c.isprintable() else " " for c in reason or "")
+    comment = f"  # {' '.join(shown.split())}" if shown else ""
     return f"{indent}{key}: {text}{comment}"
 
 
@@ -226,13 +227,9 @@ def _adapter() -> TypeAdapter[RunConfig]:
 
 
 @functools.cache
-def _value_adapters() -> Mapping[str, TypeAdapter[Any]]:
-    adapters: dict[str, TypeAdapter[Any]] = {}
-    for section, kind in get_type_hints(RunConfig, include_extras=True).items():
-        if not dataclasses.is_dataclass(kind):
-            adapters[section] = TypeAdapter(kind)
-            continue
-        for name, hint in get_type_hints(kind, include_extras=True).items():
-            if get_origin(hint) is not ClassVar:
-                adapters[f"{section}.{name}"] = TypeAdapter(hint)
-    return adapters
+def _value_adapter(key: str) -> TypeAdapter[Any] | None:
+    if key not in known_keys():
+        return None
+    section, _, name = key.partition(".")
+    hint = get_type_hints(RunConfig, include_extras=True)[section]
+    return TypeAdapter(get_type_hints(hint, include_extras=True)[name] if name else hint)

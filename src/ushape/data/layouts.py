@@ -15,11 +15,10 @@ from ushape.errors import DataError
 
 IMAGE_FOLDERS = ("images", "image")
 LABEL_FOLDERS = ("labels", "masks", "label", "mask")
-EXPECTED = """expected is
-  DATA/
-    images/  a.png  b.png     (or image/)
-    labels/  a.png  b.png     (or masks/, label/, mask/)
-with equal names before the ending; or the two folders inside DATA/train/"""
+EXPECTED = (
+    "expected are images/ (or image/) and labels/ (or masks/, label/, mask/), with equal names "
+    "before the ending; in the folder itself or in its train/"
+)
 
 _FOREIGN_SUFFIXES = (
     *(".gif", ".webp", ".jp2", ".svg", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".zarr"),
@@ -147,7 +146,7 @@ def _find_folders(root: Path) -> tuple[Path, Path, list[Problem]]:
     if not root.exists():
         raise DataError(f"{root}: there is no such folder; check the name")
     if not root.is_dir():
-        raise DataError(f"{root}: this is a file; give the folder of the data set. {EXPECTED}")
+        raise DataError(f"{root}: this is a file; give the folder of the data set; {EXPECTED}")
     for parent in (root, root / "train"):
         images, labels = _folder(parent, IMAGE_FOLDERS), _folder(parent, LABEL_FOLDERS)
         if images is not None and labels is not None:

@@ -172,7 +172,7 @@ def _save(path: Path, array: npt.NDArray[Any]) -> None:
 def _map(path: Path) -> npt.NDArray[Any]:
     try:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise DataError(
             f"{path}: the prepared array cannot be read ({error}); delete it and run again"
         ) from error

@@ -62,6 +62,7 @@ class Evaluation:
         v_rand: Its interval, for binary targets.
         regions: Which side V_rand's regions are: `background` or `foreground`.
         problems: What could not be evaluated.
+        num_without_prediction: Truths that no prediction was given for.
     """
 
     class_names: tuple[str, ...]
@@ -70,6 +71,7 @@ class Evaluation:
     v_rand: Interval | None
     regions: str | None
     problems: tuple[str, ...] = ()
+    num_without_prediction: int = 0
 
     @property
     def mean_dice(self) -> float:
@@ -95,6 +97,7 @@ class Evaluation:
             },
             "cases": [self._case_json(case) for case in self.cases],
             "problems": list(self.problems),
+            "truths_without_prediction": self.num_without_prediction,
         }
 
     def _case_json(self, case: CaseScores) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,9 +82,11 @@ def evaluate_folders(
         if progress:
             progress(done + 1, len(shared))
     if not cases:
-        raise DataError("nothing could be evaluated: " + "; ".join(problems[:5]))
+        more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
+        raise DataError(f"nothing could be evaluated: {problems[0]}{more}")
     side = regions if labels.target == "binary" else None
-    return summarise(cases, labels, regions=side, problems=problems)
+    evaluation = summarise(cases, labels, regions=side, problems=problems)
+    return replace(evaluation, num_without_prediction=len(true.keys() - predicted.keys()))
 
 
 def write_evaluation(evaluation: Evaluation, stem: Path) -> tuple[Path, Path]:
@@ -177,29 +180,38 @@ def _failed_before(predictions: Path) -> list[str]:
 
 
 def _truths(folder: Path) -> dict[str, Path]:
-    if folder.is_dir() and not _pictures_in(folder):
+    try:
         layout = find_cases(folder)
-        return {case.id: case.label for case in layout.cases if case.label is not None}
-    return _pictures(folder)
+    except DataError:
+        if folder.is_dir() and not _pictures_in(folder):
+            raise
+        return _pictures(folder)
+    return {case.id: case.label for case in layout.cases if case.label is not None}
 
 
 def _pictures(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise DataError(f"{folder}: there is no such folder; give a folder of label pictures")
+        what = "this is a file" if folder.exists() else "there is no such folder"
+        raise DataError(f"{folder}: {what}; give a folder of label pictures")
     found = _pictures_in(folder)
     if not found:
-        raise DataError(f"{folder}: holds no PNG, BMP or TIFF label picture")
+        raise DataError(f"{folder}: holds no PNG, BMP, TIFF or JPEG picture")
     return found
 
 
 def _pictures_in(folder: Path) -> dict[str, Path]:
-    return {
-        path.stem: path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in PICTURE_SUFFIXES
-        and not path.name.startswith(".")
-        and not path.stem.endswith(".probabilities")
-    }
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        is_hidden = path.name.startswith(".") or path.stem.endswith(".probabilities")
+        if is_hidden or path.suffix.lower() not in PICTURE_SUFFIXES:
+            continue
+        if path.stem in found:
+            raise DataError(
+                f"{path}: the name stands twice, also as {found[path.stem].name}; remove one of "
+                "them, or put them into two folders"
+            )
+        found[path.stem] = path
+    return found
 
 
 def _some(names: Mapping[str, Path]) -> str:

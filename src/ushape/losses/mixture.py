@@ -147,7 +147,9 @@ class _Parser:
         while values or self.peek()[0] != ")":
             name, kind, _ = self.peek()
             if kind != "name":
-                self.fail(f"expected an option of {term} ({', '.join(known)}), found {self.found()}")
+                self.fail(
+                    f"expected an option of {term} ({', '.join(known)}), found {self.found()}"
+                )
             if name not in known:
                 self.fail(unknown_name(f"option of {term}", name, known))
             if name in values:
@@ -211,9 +213,10 @@ class _Parser:
             match = _TOKEN.match(self.text, position)
             if match is None:
                 rest = self.text[position:].lstrip()
+                column = len(self.text) - len(rest) + 1
                 raise ConfigError(
-                    f"loss {self.text!r}, column {len(self.text) - len(rest) + 1}: {rest[:1]!r} has "
-                    "no meaning here; write for example dice + 10*bce(weight=auto)"
+                    f"loss {self.text!r}, column {column}: {rest[:1]!r} has no meaning here; "
+                    "write for example dice + 10*bce(weight=auto)"
                 )
             kind = match.lastgroup or ""
             tokens.append((match[kind], kind, match.start(kind)))

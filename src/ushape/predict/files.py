@@ -123,4 +123,4 @@ def _check_names(images: Sequence[Path], out: Path) -> None:
 
 
 def _without_name(path: Path, text: str) -> str:
-    return text.removeprefix(f"{path}: ")
+    return text.removeprefix(f"cannot read {path}: ").removeprefix(f"{path}: ")

@@ -6,6 +6,8 @@ resumed ends with the weights of one that was not (with a budget in steps, on th
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +33,8 @@ from ushape.training.schedule import Clock, learning_rate_factor
 from ushape.training.signals import StopRequest
 from ushape.training.step import NETWORK_STREAM, make_batch, stream_seed, train_step
 from ushape.training.validate import validate
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision
 
 LOG_EVERY_S = 1.0
 VALIDATION_SHARE = 0.15
@@ -152,7 +156,11 @@ class _Run:
             self.observer.note(f"resumed at step {self.state.step}")
         self.clock = Clock(self.config.schedule, spent_s=self.state.spent_s)
         self.clock.reserve_s = self.state.validation_s
-        self.log = RunLog(self.fold / "metrics.jsonl", resume_step=self.state.step)
+        self.log = RunLog(
+            self.fold / "metrics.jsonl",
+            resume_step=self.state.step,
+            validated_step=self.state.validated_step,
+        )
 
     def advance(self) -> None:
         """Take one training step."""
@@ -190,7 +198,8 @@ class _Run:
         self._report(value, rate, time.monotonic() - began)
 
     def _report(self, value: LossValue, rate: float, seconds: float) -> None:
-        if time.monotonic() - self.last_log < LOG_EVERY_S and self.state.step > 1:
+        is_due = time.monotonic() - self.last_log >= LOG_EVERY_S
+        if not (is_due or self.state.step == 1 or self.clock.is_over(self.state.step)):
             return
         self.last_log = time.monotonic()
         report = StepReport(
@@ -242,13 +251,15 @@ class _Run:
                 self.save()
                 raise Stopped
         state = self.state
-        is_best = scores is None or state.best_score is None or scores.score > state.best_score
+        # No score at all (nan) where neither truth nor prediction holds any class.
+        score = scores.score if scores and math.isfinite(scores.score) else None
+        is_best = state.best_score is None or (score is not None and score > state.best_score)
         state.validations += 1
         state.validated_step = state.step
         if is_best:
-            state.best_score = scores.score if scores else None
+            state.best_score = score
             state.best_step = state.step
-        self._keep(is_best=is_best, score=scores.score if scores else None)
+        self._keep(is_best=is_best, score=score)
         seconds = time.monotonic() - began
         state.validation_s = max(state.validation_s, seconds)
         self.clock.reserve_s = state.validation_s
@@ -302,4 +313,4 @@ def build_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.
         return torch.optim.SGD(
             groups, lr=config.learning_rate, momentum=config.momentum, nesterov=True
         )
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)

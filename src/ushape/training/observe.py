@@ -80,12 +80,18 @@ class RunLog:
     """`metrics.jsonl`: one line an event, appended and flushed.
 
     A run that is resumed at step n first drops what was logged after n (and a line that a kill
-    cut in two), so that the log always tells one story.
+    cut in two), so that the log always tells one story. A validation that was logged but not
+    saved is done again, so those after `validated_step` are dropped too, if it is given.
     """
 
-    def __init__(self, path: Path, *, resume_step: int) -> None:
+    def __init__(self, path: Path, *, resume_step: int, validated_step: int | None = None) -> None:
         self.path = path
-        kept = [event for event in read_log(path) if event.get("step", 0) <= resume_step]
+        last = {"validation": resume_step if validated_step is None else validated_step}
+        kept = [
+            event
+            for event in read_log(path)
+            if event.get("step", 0) <= last.get(str(event.get("event")), resume_step)
+        ]
         write_text(path, "".join(json.dumps(event) + "\n" for event in kept))
 
     def write(self, event: str, report: StepReport | ValidationReport) -> None:
@@ -109,13 +115,15 @@ def _finite(value: Any) -> Any:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Read `metrics.jsonl`, leaving out a last line that a kill cut in two."""
+    """Read `metrics.jsonl`, leaving out lines that a kill or a full disk cut in two."""
     if not path.exists():
         return []
     events = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            events.append(json.loads(line))
+            event = json.loads(line)
         except json.JSONDecodeError:
             continue
+        if isinstance(event, dict):
+            events.append(event)
     return events

@@ -17,6 +17,7 @@ RUN/
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +79,25 @@ class RunFolder:
     def report(self) -> Path:
         """The page."""
         return self.root / "report.html"
+
+    def sweep(self) -> None:
+        """Remove the half-written files that a killed run left behind."""
+        for path in self.root.rglob(".*.part"):
+            # Harmless where it cannot be removed: nothing reads such files.
+            with suppress(OSError):
+                path.unlink()
+
+    def read_reasons(self) -> dict[str, str]:
+        """Read the reasons behind the settings in `config.yaml`."""
+        reasons, section = {}, ""
+        for line in self.config.read_text(encoding="utf-8").splitlines():
+            key, _, rest = line.partition(":")
+            if not line.startswith(" "):
+                section = key
+            _, mark, reason = rest.rpartition("  # ")
+            if mark:
+                reasons[f"{section}.{key.strip()}" if line.startswith(" ") else key] = reason
+        return reasons
 
     def read_split(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Read the training and validation case ids of a run that was begun.

@@ -9,8 +9,8 @@ leave lies in the run folder (docs/architecture.md has its map).
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,23 +19,26 @@ import torch
 
 import ushape
 from ushape.bundle import BundleHeader
-from ushape.config.load import load_config, read_settings, write_config
-from ushape.config.schema import RunConfig
+from ushape.config.load import config_tree, load_config, write_config
+from ushape.config.schema import RunConfig, TrainConfig
 from ushape.data.layouts import find_cases
 from ushape.data.preprocess import PreparedCase, prepare_cases
 from ushape.data.scan import Scan, scan_cases
 from ushape.device import DeviceFacts, find_device
-from ushape.errors import ConfigError, DataError
+from ushape.errors import ConfigError, DataError, ShapeError, Stopped
 from ushape.evaluate import Evaluation, evaluate_folders, write_evaluation
 from ushape.files import make_folder, write_json
-from ushape.labels import LabelTable, parse_names
-from ushape.plan import Fingerprint, Plan, Request, Split, plan_run, split_cases, take_fingerprint
+from ushape.inference import plan_image
+from ushape.labels import LabelTable
+from ushape.losses import build_loss
+from ushape.nets import geometry_of, make_spec
+from ushape.plan import Fingerprint, Plan, Split, plan_run, split_cases, take_fingerprint
 from ushape.predict import load, predict_files
-from ushape.sizes import parse_duration_s
 from ushape.training.loop import FitResult, fit
 from ushape.training.observe import Observer, Silence
 from ushape.workflow.folder import RunFolder, RunRecord
 from ushape.workflow.report import write_run_report
+from ushape.workflow.wishes import Wishes, read_wishes
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def plan(
     model: str | None = None,
     budget: str | float | None = None,
     steps: int | None = None,
-    val: str = "0.2",
+    val: str | None = None,
     foreground: str | None = None,
     labels: str | Mapping[str, int] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -85,22 +88,57 @@ def plan(
 
     Args are those of `train`; `progress` is called with (cases read, cases in all).
     """
-    scan = scan_cases(find_cases(data), progress=progress)
-    names = parse_names(labels) if isinstance(labels, str) else labels
-    fingerprint = take_fingerprint(scan, foreground=foreground, names=names)
-    wishes = {**(read_settings(config) if config else {}), **(settings or {})}
-    if seed is not None:
-        wishes["train.seed"] = seed
-    split = split_cases(fingerprint.case_ids, val, seed=int(wishes.get("train.seed", 0)))
-    request = Request(
+    wishes = read_wishes(
+        files=[Path(config)] if config else [],
+        settings=settings or {},
         model=model,
-        budget_s=parse_duration_s(budget) if isinstance(budget, str) else budget,
+        budget=budget,
         steps=steps,
-        validation=val,
-        settings=wishes,
+        val=val,
+        foreground=foreground,
+        labels=labels,
+        seed=seed,
     )
+    return _prepare(data, wishes, device, progress)
+
+
+def _prepare(
+    data: str | Path,
+    wishes: Wishes,
+    device: str,
+    progress: Callable[[int, int], None] | None,
+) -> Prepared:
     facts = find_device(device)
-    return Prepared(plan_run(fingerprint, split, request, facts), scan, facts)
+    scan = scan_cases(find_cases(data), progress=progress)
+    fingerprint = take_fingerprint(scan, foreground=wishes.foreground, names=wishes.names)
+    if wishes.labels_reason is not None:
+        labels = replace(fingerprint.labels, reason=wishes.labels_reason)
+        fingerprint = replace(fingerprint, labels=labels)
+    request = wishes.request
+    seed = request.settings.get("train.seed", TrainConfig.seed)
+    split = split_cases(fingerprint.case_ids, request.validation, seed=seed)
+    try:
+        run_plan = plan_run(fingerprint, split, request, facts)
+    except ShapeError as error:
+        raise ConfigError(f"patch.size: {error}") from error
+    _check_plan(run_plan)
+    return Prepared(run_plan, scan, facts)
+
+
+def _check_plan(run_plan: Plan) -> None:
+    """Find now, before anything is written, what would fail when training starts."""
+    config, fingerprint = run_plan.config, run_plan.fingerprint
+    model = config.model
+    build_loss(config.loss, num_logits=model.classes, class_fractions=fingerprint.logit_fractions)
+    spec = make_spec(
+        model.name, in_channels=model.in_channels, classes=model.classes, **model.options
+    )
+    geometry = geometry_of(spec)
+    try:
+        geometry.output_size(config.tiling.tile_size)
+        plan_image(geometry, fingerprint.largest_size, config.tiling)
+    except (ShapeError, ConfigError) as error:
+        raise ConfigError(f"tiling.tile_size: {error}") from error
 
 
 def train(
@@ -110,7 +148,7 @@ def train(
     model: str | None = None,
     budget: str | float | None = None,
     steps: int | None = None,
-    val: str = "0.2",
+    val: str | None = None,
     foreground: str | None = None,
     labels: str | Mapping[str, int] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -131,13 +169,15 @@ def train(
         budget: Time to train, such as `"10m"`, or seconds.
         steps: Steps to train, instead of a budget.
         val: Validation cases: names, ranges (`"24-29"`), globs, a fraction, a text file, `none`.
+            A fifth of the cases by default.
         foreground: The label value that is the foreground of a binary data set.
         labels: Class names with their label values, background first.
         settings: Any setting by key, such as `{"patch.batch": 8}`.
-        config: A YAML file with settings; `settings` wins over it.
+        config: A YAML file with settings; `settings` and the other arguments win over it.
         seed: Of all chance; 0 by default.
         device: `auto`, `cpu` or `cuda`.
-        is_resumed: Go on with the run in `out` if there is one.
+        is_resumed: Go on with the run in `out` if there is one. Its settings are taken up;
+            what is said anew must not differ.
         observer: Is told what happens.
         on_plan: Is given the plan before training starts.
 
@@ -151,25 +191,38 @@ def train(
     >>> run = ushape.train("data/membrane", budget="10m", val="24-29")   # doctest: +SKIP
     """
     watcher = observer or Silence()
-    prepared = plan(
-        data,
+    files = [Path(config)] if config else []
+    if out:
+        begun = RunFolder(Path(out))
+        _check_folder(begun, is_resumed=is_resumed)
+        if begun.config.exists():
+            files.insert(0, begun.config)
+            recorded = load_config(begun.config).model.name
+            if model not in (None, recorded):
+                raise _cannot_go_on(begun, "model.name", recorded, model)
+    wishes = read_wishes(
+        files=files,
+        settings=settings or {},
         model=model,
         budget=budget,
         steps=steps,
         val=val,
         foreground=foreground,
         labels=labels,
-        settings=settings,
-        config=config,
         seed=seed,
-        device=device,
-        progress=watcher.preparing,
     )
+    prepared = _prepare(data, wishes, device, watcher.preparing)
     folder = RunFolder(Path(out) if out else _free_folder(prepared.plan))
-    run_plan = _resume_or_begin(folder, prepared, is_resumed=is_resumed)
+    run_plan = _resume_or_begin(folder, prepared.plan)
     if on_plan:
         on_plan(Prepared(run_plan, prepared.scan, prepared.device))
-    result = _fit(folder, run_plan, prepared, is_resumed=is_resumed, observer=watcher)
+    try:
+        result = _fit(folder, run_plan, prepared, is_resumed=is_resumed, observer=watcher)
+    except Stopped as stopped:
+        raise Stopped(
+            f"the run is saved in {folder.root}; to go on, repeat the command with "
+            f"--out {folder.root} --resume"
+        ) from stopped
     evaluation = _predict_and_evaluate(folder, run_plan, prepared.scan, watcher, device)
     record = RunRecord(run_plan, prepared.scan, prepared.device, result, evaluation)
     write_run_report(folder, record)
@@ -182,20 +235,28 @@ def _free_folder(run_plan: Plan) -> Path:
     return next(path for path in taken if not path.exists())
 
 
-def _resume_or_begin(folder: RunFolder, prepared: Prepared, *, is_resumed: bool) -> Plan:
-    """Write the settings of a new run, or take those of the run that is resumed."""
-    new = prepared.plan
+def _check_folder(folder: RunFolder, *, is_resumed: bool) -> None:
+    """Refuse a folder that something else lies in, before the data are read."""
+    if folder.root.exists() and not folder.root.is_dir():
+        raise ConfigError(f"--out {folder.root} is a file: choose another name for the run folder")
+    if is_resumed or not folder.root.exists():
+        return
     if folder.config.exists():
-        if not is_resumed:
-            raise ConfigError(
-                f"{folder.root} already holds a run: add --resume to go on with it, "
-                "or choose another --out"
-            )
-        return _resumed_plan(folder, new)
-    if folder.root.exists() and any(folder.root.iterdir()) and not is_resumed:
+        raise ConfigError(
+            f"{folder.root} already holds a run: add --resume to go on with it, "
+            "or choose another --out"
+        )
+    if any(folder.root.iterdir()):
         raise ConfigError(
             f"{folder.root} is not empty and holds no run: choose another --out, or an empty folder"
         )
+
+
+def _resume_or_begin(folder: RunFolder, new: Plan) -> Plan:
+    """Write the settings of a new run, or take those of the run that is resumed."""
+    if folder.config.exists():
+        folder.sweep()
+        return _resumed_plan(folder, new)
     make_folder(folder.fold)
     write_json(
         folder.split, {"train": new.split.train, "val": new.split.val, "why": new.split.reason}
@@ -209,10 +270,7 @@ def _resumed_plan(folder: RunFolder, new: Plan) -> Plan:
     """Take the recorded settings; refuse others, since the result would be neither."""
     old = load_config(folder.config)
     for key, was, now in _differences(old, new.config):
-        raise ConfigError(
-            f"{folder.root} was begun with {key} = {was}, and is now to go on with {now}: "
-            "repeat the first command with --resume added, or start a new run"
-        )
+        raise _cannot_go_on(folder, key, was, now)
     train_ids, val_ids = folder.read_split()
     if (train_ids, val_ids) != (new.split.train, new.split.val):
         raise DataError(
@@ -220,18 +278,27 @@ def _resumed_plan(folder: RunFolder, new: Plan) -> Plan:
             f"cases, the data now gives {len(new.split.train)} and {len(new.split.val)}: restore "
             "the files, or start a new run"
         )
-    return Plan(old, new.reasons, Split(train_ids, val_ids, new.split.reason), new.fingerprint)
+    split = Split(train_ids, val_ids, new.split.reason)
+    return Plan(old, folder.read_reasons(), split, new.fingerprint)
 
 
-def _differences(old: RunConfig, new: RunConfig) -> Sequence[tuple[str, Any, Any]]:
-    found = []
-    for section, before in vars(old).items():
-        after = getattr(new, section)
-        if isinstance(before, str):
-            found.append((section, before, after))
-            continue
-        found += [(f"{section}.{k}", v, getattr(after, k)) for k, v in vars(before).items()]
-    return [(k, v, w) for k, v, w in found if v != w and k != "data.root"]
+def _cannot_go_on(folder: RunFolder, key: str, was: object, now: object) -> ConfigError:
+    return ConfigError(
+        f"{folder.root} was begun with {key} = {was} and cannot go on with {now}: leave that as "
+        "it was, or start a new run with another --out"
+    )
+
+
+def _differences(old: RunConfig, new: RunConfig) -> Iterator[tuple[str, Any, Any]]:
+    now = config_tree(new)
+    for section, before in config_tree(old).items():
+        if not isinstance(before, Mapping):
+            before, after, place = {section: before}, {section: now[section]}, ""
+        else:
+            after, place = now[section], f"{section}."
+        for key, value in before.items():
+            if value != after[key] and place + key != "data.root":
+                yield place + key, value, after[key]
 
 
 def _fit(

@@ -75,7 +75,8 @@ def draw_augmentation(
         brightness=draw.chance(config.brightness_probability)
         * draw.uniform(-config.brightness, config.brightness),
         gamma=draw.log_range(config.gamma, config.gamma_probability),
-        blur=draw.chance(config.blur_probability) * draw.uniform(min(0.3, config.blur_pixels), config.blur_pixels),
+        blur=draw.chance(config.blur_probability)
+        * draw.uniform(min(0.3, config.blur_pixels), config.blur_pixels),
         noise=strength.view(-1, *(1,) * (dims + 1)) * draw.normal(channels, *patch_size),
     )
 

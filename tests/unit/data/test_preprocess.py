@@ -1,0 +1,190 @@
+"""From files to normalised arrays that are made once."""
+
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ushape.config.schema import PreprocessConfig
+from ushape.data import preprocess
+from ushape.data.layouts import CaseFiles
+from ushape.data.preprocess import normalise_image, prepare_cases, read_sample
+from ushape.errors import DataError, StorageError
+from ushape.labels import LabelClass, LabelTable
+
+TABLE = LabelTable((LabelClass("background", 0), LabelClass("cell", 255)))
+GREY, PERCENTILE = PreprocessConfig(1), PreprocessConfig(1, "percentile")
+RNG = np.random.default_rng(0)
+PICTURE = RNG.integers(0, 256, (12, 10), dtype=np.uint8)
+LABEL = (RNG.random((12, 10)) < 0.3).astype(np.uint8) * 255
+
+
+@pytest.fixture
+def case(tmp_path):
+    files = CaseFiles("a", tmp_path / "image.png", tmp_path / "label.png")
+    Image.fromarray(PICTURE).save(files.image)
+    Image.fromarray(LABEL).save(files.label)
+    return files
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+def test_zscore_is_by_channel_and_by_image():
+    image = np.stack([PICTURE, PICTURE * 0.1 + 7, PICTURE[::-1].astype(float)])
+    out = normalise_image(image.astype(np.float32), PreprocessConfig(3))
+    assert out.dtype == np.float32
+    assert out.mean((1, 2)) == pytest.approx(np.zeros(3), abs=1e-5)
+    assert out.std((1, 2)) == pytest.approx(np.ones(3), abs=1e-5)
+    expected = (PICTURE - PICTURE.mean()) / PICTURE.std()
+    assert out[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_percentile_puts_the_percentiles_at_minus_two_and_two():
+    image = RNG.normal(40, 9, (1, 100, 100)).astype(np.float32)
+    image[0, 0, 0] = 1e6  # one hot pixel, which would ruin a z-score
+    out = normalise_image(image, PERCENTILE)
+    assert np.percentile(out, (0.5, 99.5)) == pytest.approx((-2, 2), abs=1e-4)
+
+
+@pytest.mark.parametrize("config", [GREY, PERCENTILE])
+@pytest.mark.parametrize("value", [0, 0.1, 65535, 1e30, 1e-12])
+def test_a_constant_image_gives_zeros(config, value):
+    image = np.full((1, 7, 9), value, np.float32)
+    assert normalise_image(image, config) == pytest.approx(np.zeros((1, 7, 9)), abs=1e-4)
+
+
+@pytest.mark.parametrize("config", [GREY, PERCENTILE])
+def test_the_unit_of_the_numbers_does_not_matter(config):
+    """Float images may be in any unit, such as amperes."""
+    image = PICTURE[None].astype(np.float32)
+    small, large = (normalise_image(image * np.float32(k), config) for k in (1e-9, 1e6))
+    assert small == pytest.approx(large, abs=1e-4)
+    assert large == pytest.approx(normalise_image(PICTURE[None], config), abs=1e-4)
+
+
+def test_grey_stored_as_colour_is_taken_as_grey_but_colour_is_refused():
+    grey = np.repeat(PICTURE[None], 3, 0)
+    assert np.array_equal(normalise_image(grey, GREY), normalise_image(PICTURE[None], GREY))
+    grey[2, 0, 0] ^= 1
+    with pytest.raises(DataError, match=r"3 channel.*takes 1: give grey images"):
+        normalise_image(grey, GREY)
+    with pytest.raises(DataError, match=r"1 channel.*takes 3: give RGB images"):
+        normalise_image(PICTURE[None], PreprocessConfig(3))
+
+
+def test_a_sample_is_the_files_content(case):
+    sample = read_sample(case, TABLE, GREY)
+    assert (sample.id, sample.size) == ("a", (12, 10))
+    assert np.array_equal(sample.image, normalise_image(PICTURE[None], GREY))
+    assert np.array_equal(sample.target, LABEL // 255)
+    assert read_sample(CaseFiles("a", case.image, None), TABLE, GREY).target is None
+
+
+def test_errors_name_the_file_once(case):
+    Image.fromarray(LABEL[:, :5]).save(case.label)
+    with pytest.raises(DataError, match=r"label\.png: size .*12.*5.*12.*10"):
+        read_sample(case, TABLE, GREY)
+    Image.fromarray(LABEL // 2).save(case.label)
+    with pytest.raises(DataError, match=r"label\.png: label value 127 is in no class"):
+        read_sample(case, TABLE, GREY)
+    case.image.write_bytes(b"not a picture")
+    with pytest.raises(DataError) as caught:
+        read_sample(case, TABLE, GREY)
+    assert str(caught.value).count(str(case.image)) == 1
+    Image.fromarray(np.stack([PICTURE, PICTURE, PICTURE // 2], -1)).save(case.image)
+    with pytest.raises(DataError, match=r"image\.png: the image has 3 channel"):
+        read_sample(case, TABLE, GREY)
+
+
+def test_a_coloured_label_in_a_grey_set_is_named(case):
+    Image.fromarray(np.stack([LABEL, LABEL, LABEL // 2], -1)).save(case.label)
+    with pytest.raises(DataError, match=r"label\.png"):
+        read_sample(case, TABLE, GREY)
+
+
+def test_a_black_label_of_a_coloured_set_is_background(case):
+    """Its file holds grey only, so it could be taken for numbers; the others are colours."""
+    Image.fromarray(np.zeros((12, 10, 3), np.uint8)).save(case.label)
+    table = LabelTable((LabelClass("background", 0), LabelClass("cell", 0xFF0000)), is_color=True)
+    assert not read_sample(case, table, GREY).target.any()
+
+
+def test_prepared_arrays_are_mapped_not_read(case, cache):
+    calls = []
+    (prepared,) = prepare_cases(
+        [case], TABLE, GREY, cache, progress=lambda *done: calls.append(done)
+    )
+    sample = prepared.open()
+    assert calls == [(1, 1)]
+    assert np.array_equal(sample.image, read_sample(case, TABLE, GREY).image)
+    assert np.array_equal(sample.target, LABEL // 255)
+    assert isinstance(sample.image.base, np.memmap)
+    assert not sample.image.flags.writeable
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_arrays_are_used_again_until_something_changes(case, cache, monkeypatch):
+    prepare_cases([case], TABLE, GREY, cache)
+    first = names(cache)
+    assert len(first) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(preprocess, "read_sample", None)  # a call would fail
+        prepare_cases([case], TABLE, GREY, cache)
+    prepare_cases([case], TABLE, PERCENTILE, cache)
+    assert len(names(cache)) == 4
+    inverted = LabelTable(TABLE.classes[::-1])
+    (prepared,) = prepare_cases([case], inverted, GREY, cache)
+    assert len(names(cache)) == 6
+    assert np.array_equal(prepared.open().target, 1 - LABEL // 255)
+    renamed = LabelTable((LabelClass("a", 0), LabelClass("b", 255)))
+    prepare_cases([case], renamed, GREY, cache)
+    assert len(names(cache)) == 6, "class names are in no array"
+    Image.fromarray(255 - PICTURE).save(case.image)
+    (prepared,) = prepare_cases([case], TABLE, GREY, cache)
+    assert np.array_equal(prepared.open().image, normalise_image(255 - PICTURE[None], GREY))
+    Image.fromarray(255 - LABEL).save(case.label)
+    (prepared,) = prepare_cases([case], TABLE, GREY, cache)
+    assert np.array_equal(prepared.open().target, 1 - LABEL // 255)
+
+
+def test_a_half_prepared_case_is_prepared_again(case, cache):
+    (prepared,) = prepare_cases([case], TABLE, GREY, cache)
+    prepared.target_path.unlink()
+    (again,) = prepare_cases([case], TABLE, GREY, cache)
+    assert again == prepared
+    assert np.array_equal(again.open().target, LABEL // 255)
+
+
+def test_a_damaged_array_is_named_with_the_remedy(case, cache):
+    (prepared,) = prepare_cases([case], TABLE, GREY, cache)
+    for damaged in (prepared.image_path.read_bytes()[:-8], b""):
+        prepared.image_path.write_bytes(damaged)
+        with pytest.raises(DataError, match=rf"{prepared.image_path.name}.*delete it and run"):
+            prepared.open()
+
+
+def test_a_file_that_vanished_is_named(case, cache):
+    case.image.unlink()
+    with pytest.raises(DataError, match=r"image\.png: cannot be read: No such file"):
+        prepare_cases([case], TABLE, GREY, cache)
+
+
+def test_a_full_disk_leaves_no_half_array(case, cache, monkeypatch):
+    def refuse(path, data):
+        with path.open("wb") as file:
+            file.write(bytes(data)[:20])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(StorageError, match=r"-image\.npy: the disk is full"):
+        prepare_cases([case], TABLE, GREY, cache)
+    assert names(cache) == []

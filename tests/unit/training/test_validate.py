@@ -1,0 +1,151 @@
+"""Scores on whole images, as they are defined."""
+
+import numpy as np
+import pytest
+import torch
+
+from ushape.config.schema import (
+    AugmentConfig,
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    PatchConfig,
+    PreprocessConfig,
+    RunConfig,
+    ScheduleConfig,
+    TilingConfig,
+    TrainConfig,
+)
+from ushape.data.sample import Sample
+from ushape.labels import LabelClass, LabelTable
+from ushape.nets import geometry_of, make_spec
+from ushape.nets.network import Output
+from ushape.training.validate import mean_defined, validate
+
+SPEC = make_spec("unet_padding", levels=3, width=2)
+BINARY = LabelTable((LabelClass("rest", 0), LabelClass("cell", 255)))
+THREE = LabelTable(tuple(LabelClass(name, value) for value, name in enumerate("xyz")))
+
+
+class Oracle(torch.nn.Module):
+    """Predicts the class that the image's value names; the geometry is a real network's."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.classes, self.geometry, self.spec = classes, geometry_of(SPEC), SPEC
+
+    def forward(self, image):
+        if self.classes == 1:
+            return Output((image - 0.5) * 20, ())
+        kinds = torch.arange(self.classes).view(1, -1, 1, 1)
+        return Output(20.0 * (image.round() == kinds), ())
+
+
+@pytest.fixture
+def settings():
+    return RunConfig(
+        data=DataConfig("d", "none", {}),
+        model=ModelConfig("unet_padding", 1, 1),
+        preprocess=PreprocessConfig(1),
+        patch=PatchConfig((16, 16), 1),
+        augment=AugmentConfig(),
+        loss="dice",
+        optimizer=OptimizerConfig(),
+        schedule=ScheduleConfig(steps=1),
+        train=TrainConfig(),
+        tiling=TilingConfig((16, 16), mirror=True),
+    )
+
+
+def sample(predicted, true):
+    return Sample("a", np.array(predicted, np.float32)[None], np.array(true, np.uint8))
+
+
+def rows(*counts, width=30):
+    """A picture of rows: counts[k] rows of class k."""
+    return np.repeat(np.arange(len(counts)), counts)[:, None] * np.ones((1, width), int)
+
+
+def score(settings, table, *pairs, **options):
+    return validate(
+        Oracle(table.num_logits),
+        [sample(*pair) for pair in pairs],
+        settings,
+        table,
+        device=torch.device("cpu"),
+        **options,
+    )
+
+
+def dice(hits, predicted, true):
+    return 2 * hits / (predicted + true)
+
+
+def test_a_perfect_prediction(settings):
+    picture = rows(12, 11)
+    scores = score(settings, BINARY, (picture, picture))
+    assert scores.score == 1
+    assert scores.class_dice == {"cell": 1}
+
+
+def test_the_mean_is_over_cases_not_over_pixels(settings):
+    small, large = rows(5, 2), rows(10, 30)
+    empty = np.zeros_like(large)
+    scores = score(settings, BINARY, (small, small), (empty, large))
+    assert scores.score == pytest.approx(0.5)
+
+
+def test_classes_count_alike_and_the_background_does_not(settings):
+    true, predicted = rows(20, 10, 2), rows(20, 12, 0)
+    scores = score(settings, THREE, (predicted, true))
+    expected = dice(10, 12, 10)
+    assert scores.class_dice == pytest.approx({"y": expected, "z": 0})
+    assert scores.score == pytest.approx(expected / 2)
+
+
+def test_where_nothing_is_and_nothing_is_said_there_is_no_score(settings):
+    nothing, some = rows(20, 0), rows(10, 10)
+    scores = score(settings, BINARY, (nothing, nothing), (some, some))
+    assert scores.score == 1
+    only = score(settings, BINARY, (nothing, nothing))
+    assert np.isnan(only.score)
+    wrong = score(settings, BINARY, (some, nothing), (some, some))
+    assert wrong.score == 0.5
+
+
+def test_a_class_that_no_case_holds_is_left_out(settings):
+    picture = rows(20, 10, 0)
+    scores = score(settings, THREE, (picture, picture))
+    assert scores.score == 1
+    assert np.isnan(scores.class_dice["z"])
+
+
+def test_progress_and_stop(settings):
+    picture, seen = rows(12, 11), []
+    score(settings, BINARY, *[(picture, picture)] * 3, progress=lambda *p: seen.append(p))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    answers = iter([False, True])
+    stopped = score(settings, BINARY, *[(picture, picture)] * 3, is_stopped=lambda: next(answers))
+    assert stopped is None
+
+
+def test_validation_does_not_mirror(settings, monkeypatch):
+    """Eight views would make every validation eight times as long."""
+    calls = []
+    original = Oracle.forward
+
+    def counted(self, image):
+        calls.append(len(image))
+        return original(self, image)
+
+    monkeypatch.setattr(Oracle, "forward", counted)
+    picture = rows(8, 8, width=16)
+    score(settings, BINARY, (picture, picture))
+    assert sum(calls) == 1
+
+
+def test_means_without_nan():
+    values = np.array([[1.0, np.nan], [2.0, np.nan], [np.nan, np.nan]])
+    means = mean_defined(values)
+    assert means[0] == 1.5
+    assert np.isnan(means[1])
