@@ -124,7 +124,7 @@ def plan_run(fingerprint: Fingerprint, split: Split, request: Request, device: D
     _choose_device(choices, device)
     spec = _choose_model(choices, fingerprint, request, device, channels)
     _choose_patch(choices, fingerprint, spec, is_paper=request.model is not None)
-    _choose_learning(choices, fingerprint)
+    _choose_learning(choices, fingerprint, spec)
     _choose_augmentation(choices)
     _choose_tiling(choices, spec, device)
     config = check_config(choices.tree())
@@ -256,17 +256,21 @@ def _choose_patch(
     batch = max(min(round(STEP_PIXELS / math.prod(size)), 32), 1)
     reason = "about 131 072 pixels a step: many small steps learn most in a short time"
     if is_paper:
-        batch, reason = max(batch // 4, 1), "a quarter of the usual: the paper's network is large"
+        batch, reason = max(batch // 2, 1), "half of the usual: the paper's network is large"
     choices.choose("patch.batch", batch, reason)
 
 
-def _choose_learning(choices: _Choices, fingerprint: Fingerprint) -> None:
+def _choose_learning(choices: _Choices, fingerprint: Fingerprint, spec: NetworkSpec) -> None:
     if fingerprint.labels.target == "binary":
         choices.choose("loss", "dice + bce", "binary target: overlap, and every pixel")
     else:
         choices.choose("loss", "dice + ce", "several classes: overlap, and every pixel")
     choices.choose("optimizer.name", "adamw", "forgiving of the learning rate")
-    choices.choose("optimizer.learning_rate", 2e-3, "peak of the schedule")
+    if spec.kit.norm == "none":
+        rate, reason = 2e-4, "peak of the schedule; larger ones diverge without normalisation"
+    else:
+        rate, reason = 2e-3, "peak of the schedule"
+    choices.choose("optimizer.learning_rate", rate, reason)
 
 
 def _choose_augmentation(choices: _Choices) -> None:
