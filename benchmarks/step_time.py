@@ -25,7 +25,7 @@ from ushape.losses import build_loss
 from ushape.nets import build
 from ushape.plan.rules import STEP_PIXELS, macs_per_pixel
 
-PATCH, BATCH = (256, 256), 4
+PATCH, BATCH = (256, 256), 2
 WIDTHS = (8, 16, 24, 32)
 
 

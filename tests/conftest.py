@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the program does; before torch comes
+
 ROOT = Path(__file__).resolve().parents[1]
 TINY = tuple(
     argument

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 done but some inputs failed (they are listed), 2 wrong use
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -69,6 +70,9 @@ app.add_typer(data.app, name="data", short_help="Make and check data sets.")
 
 def main() -> None:
     """Run the program."""
+    # Threads that wait in a busy loop cost nothing on an idle machine, and a factor of five beside
+    # one other busy process (docs/decisions/0011). Read when torch is imported, later.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Until training takes over, SIGTERM ends a command as Ctrl-C does: at once, and in words.
     signal.signal(signal.SIGTERM, _interrupt)
     try:

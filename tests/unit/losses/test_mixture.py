@@ -73,6 +73,7 @@ def test_auto_weight_of_bce_is_per_channel():
 def test_auto_weight_of_ce_is_inverse_frequency_and_bounded():
     logits = torch.cat([LOGITS, LOGITS[:, :1]], 1)
     target = torch.cat([TARGET, torch.zeros(1, 1, 3, 4)], 1)
+    target[0, :, 0, 0] = torch.tensor([0.0, 0.0, 1.0])  # the data had none: weight without end
     value = build("ce(weight=auto)", (0.8, 0.2, 0.0))(logits, target).total
     expected = functional.ce(logits, target, weight=torch.tensor([1.0, 4.0, 100.0]))
     assert float(value) == pytest.approx(float(expected))

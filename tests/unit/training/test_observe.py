@@ -74,6 +74,20 @@ def test_a_resumed_run_drops_what_came_after_its_state(path):
     assert steps(path) == []
 
 
+def test_a_validation_that_was_logged_but_not_saved_is_dropped(path):
+    """It is measured again after the resume, and must not stand there twice."""
+    log = RunLog(path, resume_step=0)
+    for step in (2, 4):
+        log.write("step", replace(STEP, step=step))
+        log.write("validation", replace(VALIDATION, step=step))
+    RunLog(path, resume_step=4, validated_step=2)
+    assert [(event["event"], event["step"]) for event in read_log(path)] == [
+        ("step", 2),
+        ("validation", 2),
+        ("step", 4),
+    ]
+
+
 @pytest.mark.parametrize("keep", [1, 10, 40])
 def test_a_line_that_a_kill_cut_in_two_is_dropped(path, keep):
     log = RunLog(path, resume_step=0)

@@ -96,6 +96,24 @@ def test_a_batch_is_a_function_of_seed_step_and_rank():
         assert not same(first, other)
 
 
+def test_augmentation_is_drawn_anew_for_every_seed_step_and_rank():
+    """On constant images, so that the places of the windows cannot make the difference."""
+    noisy = replace(PLAIN, noise_probability=1)
+    settings = config(augment=noisy)
+    geometry = geometry_of(make_spec("unet_padding"))
+    constant = [Sample("a", np.zeros((1, 40, 40), np.float32), np.zeros((40, 40), np.uint8))]
+
+    def noise(seed, step, rank):
+        seeded = replace(settings, train=replace(settings.train, seed=seed))
+        options = {"num_classes": 2, "step": step, "rank": rank, "device": CPU}
+        return make_batch(constant, seeded, geometry, **options).images
+
+    first = noise(1, 0, 0)
+    assert torch.equal(first, noise(1, 0, 0))
+    for place in ((2, 0, 0), (1, 1, 0), (1, 0, 1)):
+        assert not torch.equal(first, noise(*place))
+
+
 def test_making_a_batch_leaves_global_chance_alone():
     torch.manual_seed(5)
     before = torch.get_rng_state()
