@@ -21,8 +21,8 @@ from ushape.config.schema import RunConfig
 from ushape.errors import ConfigError, nearest_name, unknown_name
 from ushape.files import write_text
 
-FREE_FORM = ("model.options", "data.labels")
-"""Sections whose keys are checked where they are used: options differ between networks."""
+FREE_FORM = "model.options."
+"""Keys that begin so are checked where they are used: options differ between networks."""
 
 
 @functools.cache
@@ -40,7 +40,7 @@ def known_keys() -> tuple[str, ...]:
 
 def check_key(key: str) -> None:
     """Refuse a key that does not exist, with the nearest one that does."""
-    if key in known_keys() or any(key.startswith(f"{free}.") for free in FREE_FORM):
+    if key in known_keys() or key.startswith(FREE_FORM):
         return
     meant = _likely_keys(key)
     if meant:

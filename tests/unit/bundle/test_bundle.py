@@ -70,7 +70,8 @@ def test_weights_in_another_memory_order_are_stored_the_same(tmp_path, path, net
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path, path, network):
-    save_bundle(tmp_path / "again", network, HEADER)
+    provenance = dict(reversed(HEADER.provenance.items()))
+    save_bundle(tmp_path / "again", network, replace(HEADER, provenance=provenance))
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 

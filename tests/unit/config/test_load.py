@@ -86,6 +86,12 @@ def test_options_of_networks_are_free():
     check_key("model.options.widht")  # refused where the network is made
 
 
+def test_a_part_of_a_setting_is_no_setting():
+    """It would be ignored without a word."""
+    fails(lambda: check_key("data.labels.classes"), "unknown setting", "data.labels")
+    fails(lambda: read_assignments(["patch.size.0=64"]), "unknown setting", "patch.size")
+
+
 @pytest.mark.parametrize(
     ("key", "meant"),
     [
