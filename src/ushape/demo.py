@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ushape.data.layouts import find_images
-from ushape.data.synth import write_dataset
-from ushape.errors import ConfigError
+from ushape.data.synth import KINDS, write_dataset
+from ushape.errors import ConfigError, unknown_name
 from ushape.evaluate import Evaluation, evaluate_folders, write_evaluation
 from ushape.predict import load, predict_files
+from ushape.sizes import parse_duration_s
 from ushape.training.observe import Observer, Silence
 from ushape.workflow import Run, train
 
@@ -39,13 +40,16 @@ def run_demo(
         observer: Is told what happens.
 
     Raises:
-        ConfigError: The folder holds a demonstration already.
+        ConfigError: The folder holds a demonstration already, or an argument is wrong.
     """
     watcher = observer or Silence()
     if (out / "run").exists():
         raise ConfigError(
             f"{out} holds a demonstration already: delete it, or choose another --out"
         )
+    if kind not in KINDS:
+        raise ConfigError(unknown_name("kind of synthetic data", kind, KINDS))
+    parse_duration_s(budget)
     data, new = out / "data", out / "new"
     watcher.note(f"drawing {NUM_TRAIN} cases to train on and {NUM_NEW} new ones ({kind})")
     write_dataset(kind, data, cases=NUM_TRAIN, size=SIZE, seed=1)

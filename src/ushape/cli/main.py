@@ -76,7 +76,7 @@ def main() -> None:
     # Until training takes over, SIGTERM ends a command as Ctrl-C does: at once, and in words.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="ushape", standalone_mode=False)
     except UshapeError as error:
         print_error(str(error))
         sys.exit(EXIT_UNUSABLE)
@@ -104,7 +104,7 @@ def _print_usage_error(error: Exception) -> None:
         sys.stderr.write(text + "\n")
         return
     command = getattr(getattr(error, "ctx", None), "command_path", "ushape")
-    print_error(f"{text[:1].lower()}{text[1:].rstrip('.?')}; see {command} --help")
+    print_error(f"{text[:1].lower()}{text[1:].rstrip('.')}; see {command} --help")
 
 
 if __name__ == "__main__":

@@ -196,13 +196,19 @@ def write_config(path: str | Path, config: RunConfig, reasons: Mapping[str, str]
 
 
 def _line(key: str, value: Any, reason: str | None, *, indent: str) -> str:
-    text = yaml.safe_dump(
-        value, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False
-    )
-    text = text.removesuffix("\n").removesuffix("\n...")
+    text = _flow(value, is_unicode=True)
+    if not text.isprintable():  # YAML folds some line breaks of Unicode into blanks
+        text = _flow(value, is_unicode=False)
     shown = "".join(c if c.isprintable() else " " for c in reason or "")
     comment = f"  # {' '.join(shown.split())}" if shown else ""
     return f"{indent}{key}: {text}{comment}"
+
+
+def _flow(value: Any, *, is_unicode: bool) -> str:
+    text = yaml.safe_dump(
+        value, default_flow_style=True, width=10**6, allow_unicode=is_unicode, sort_keys=False
+    )
+    return str(text).removesuffix("\n").removesuffix("\n...")
 
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """From a data set (`fingerprint`) to the settings of a run (`rules`) and its cases (`split`)."""
 
-from ushape.plan.fingerprint import Fingerprint, take_fingerprint
+from ushape.plan.fingerprint import Fingerprint, class_fractions, take_fingerprint
 from ushape.plan.rules import Plan, Request, plan_run
 from ushape.plan.split import Split, split_cases
 
@@ -9,6 +9,7 @@ __all__ = [
     "Plan",
     "Request",
     "Split",
+    "class_fractions",
     "plan_run",
     "split_cases",
     "take_fingerprint",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +75,6 @@ def take_fingerprint(
     labels = choose_labels(
         scan.label_counts, is_color=scan.is_color, foreground=foreground, names=names
     )
-    total = sum(scan.label_counts.values())
     sizes = list(zip(*(case.size for case in scan.cases), strict=True))
     is_grey = all(case.num_channels == 1 or case.is_grey_in_colors for case in scan.cases)
     return Fingerprint(
@@ -93,9 +92,18 @@ def take_fingerprint(
             max(case.maximum for case in scan.cases),
         ),
         labels=labels,
-        class_fractions=tuple(scan.label_counts.get(v, 0) / total for v in labels.values),
+        class_fractions=class_fractions(scan, labels),
         class_cases=tuple(
             sum(1 for case in scan.cases if case.label_counts.get(value, 0))
             for value in labels.values
         ),
     )
+
+
+def class_fractions(
+    scan: Scan, labels: LabelTable, ids: Collection[str] | None = None
+) -> tuple[float, ...]:
+    """Give the share of all pixels by class index, over some cases or all."""
+    cases = [case for case in scan.cases if ids is None or case.id in ids]
+    counts = [sum(case.label_counts.get(value, 0) for case in cases) for value in labels.values]
+    return tuple(count / sum(counts) for count in counts)

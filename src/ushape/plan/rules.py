@@ -6,6 +6,7 @@ sets is taken first, and what depends on it follows from it.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -160,6 +161,7 @@ def macs_per_s(device: DeviceFacts) -> float:
     return CPU_MACS_PER_S[device.has_fast_bf16] * device.num_threads
 
 
+@functools.lru_cache
 def macs_per_pixel(spec: NetworkSpec) -> float:
     """Estimate the multiply-adds of one forward pass, by pixel of the input.
 
@@ -223,9 +225,10 @@ def _choose_width(
         if steps >= ENOUGH_STEPS or width == DEFAULT_WIDTHS[0]:
             best = width, steps
     width, steps = best
+    length = format_duration(seconds) if budget_s else f"the usual {format_duration(seconds)}"
     reason = (
-        f"the widest that leaves about {ENOUGH_STEPS} steps in {format_duration(seconds)} on this "
-        f"device (estimated: {steps:.0f}); {levels} levels suit images of "
+        f"the widest that leaves about {ENOUGH_STEPS} steps in {length} on this device "
+        f"(estimated: {steps:.0f}); {levels} levels suit images of "
         f"{format_size(fingerprint.median_size)}"
     )
     return {"width": width, "levels": levels, "up": "transposed"}, reason

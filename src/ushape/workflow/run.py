@@ -32,7 +32,15 @@ from ushape.inference import plan_image
 from ushape.labels import LabelTable
 from ushape.losses import build_loss
 from ushape.nets import geometry_of, make_spec
-from ushape.plan import Fingerprint, Plan, Split, plan_run, split_cases, take_fingerprint
+from ushape.plan import (
+    Fingerprint,
+    Plan,
+    Split,
+    class_fractions,
+    plan_run,
+    split_cases,
+    take_fingerprint,
+)
 from ushape.predict import load, predict_files
 from ushape.training.loop import FitResult, fit
 from ushape.training.observe import Observer, Silence
@@ -313,6 +321,8 @@ def _fit(
     files = {case.id: case for case in find_cases(fingerprint.root).cases}
     table = fingerprint.labels
     cache = make_folder(folder.cache)
+    # For weight=auto: what is held out must not tell how rare a class is.
+    shares = class_fractions(prepared.scan, table, run_plan.split.train)
 
     def prepare(ids: Sequence[str]) -> tuple[PreparedCase, ...]:
         chosen = [files[case] for case in ids]
@@ -324,7 +334,7 @@ def _fit(
         [case.open() for case in prepare(run_plan.split.train)],
         [case.open() for case in prepare(run_plan.split.val)],
         folder.fold,
-        class_fractions=fingerprint.logit_fractions,
+        class_fractions=replace(fingerprint, class_fractions=shares).logit_fractions,
         device=prepared.device,
         header=_header(run_plan, table, prepared.device),
         is_resumed=is_resumed,

@@ -173,7 +173,7 @@ def test_wrong_assignments(text, says):
         ("train.precision", "16", "'32-true' or 'bf16-mixed'"),
         ("optimizer.name", "adam", "'adamw' or 'sgd'"),
         ("optimizer.learning_rate", 0, "greater than 0"),
-        ("optimizer.learning_rate", float("nan"), "greater than 0"),
+        ("optimizer.learning_rate", float("nan"), "finite number"),
         ("augment.rotation_probability", 1.01, "less than or equal to 1"),
         ("augment.flip", 3, "valid boolean"),
         ("augment.scale_range", 0.9, "greater than or equal to 1"),
