@@ -11,7 +11,7 @@ from ushape.cli.output import JsonOption, print_json
 
 def models(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Show this one; list all without it.")
+        str | None, typer.Argument(metavar="NAME", help="Show this one; list all without it.")
     ] = None,
     size: Annotated[
         str | None, typer.Option(metavar="YxX", help="Input size, such as 572x572.")

@@ -25,6 +25,14 @@ FREE_FORM = "model.options."
 """Keys that begin so are checked where they are used: options differ between networks."""
 
 
+_IN_YAML = {
+    "tuple_type": "input should be a list, such as [256, 256]",
+    "dict_type": "input should be a mapping, such as {width: 32}",
+    "mapping_type": "input should be a mapping, such as {width: 32}",
+}
+"""What pydantic says in Python's words, in the words of the files that people write."""
+
+
 @functools.cache
 def known_keys() -> tuple[str, ...]:
     """List every key of a run's settings, in the order of `config.yaml`."""
@@ -171,7 +179,8 @@ def check_config(tree: Mapping[str, Any], *, place: str = "settings") -> RunConf
 
 
 def _wrong_value(place: str, key: str, problem: ErrorDetails) -> str:
-    message = problem["msg"][0].lower() + problem["msg"][1:]
+    message, _, _ = problem["msg"].partition(", unable to parse")
+    message = _IN_YAML.get(problem["type"], message[0].lower() + message[1:])
     return f"{place}: {key} = {problem['input']!r}: {message}"
 
 
