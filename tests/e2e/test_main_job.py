@@ -474,6 +474,22 @@ def test_every_command_prints_one_json_object(cli, tiny_data, tiny_run, tiny_net
         assert result.out.endswith("}\n")
 
 
+def test_the_demonstration(cli, tmp_path, monkeypatch):
+    """The same on a smaller scale: four images of 64 x 64, two seconds."""
+    monkeypatch.setattr("ushape.demo.NUM_TRAIN", 4)
+    monkeypatch.setattr("ushape.demo.NUM_NEW", 2)
+    monkeypatch.setattr("ushape.demo.SIZE", (64, 64))
+    result = cli("demo", "--out", tmp_path, "--budget", "2s", "--json")
+    assert result.code == 0, result.err
+    assert Path(result.json["report"]).exists()
+    assert [case["id"] for case in result.json["evaluation"]["cases"]] == [
+        "membrane_000",
+        "membrane_001",
+    ]
+    seen, new = (pixels(tmp_path / part / "images/membrane_000.png") for part in ("data", "new"))
+    assert not np.array_equal(seen, new)  # it is scored on images that training never saw
+
+
 def test_the_figure_of_the_paper(cli):
     result = cli("models", "unet_original", "--size", "572x572")
     assert result.code == 0

@@ -129,7 +129,7 @@ def test_foreign_formats_are_told_once(make):
 def test_what_was_found_and_what_is_expected(make, names, pattern):
     with pytest.raises(DataError, match=pattern) as caught:
         find_cases(make(*names))
-    assert "labels/  a.png  b.png" in str(caught.value)
+    assert "images/ (or image/) and labels/ (or masks/" in str(caught.value)
 
 
 def test_no_such_folder_and_a_file(make):

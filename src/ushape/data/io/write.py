@@ -68,7 +68,16 @@ def write_probabilities(path: str | Path, probabilities: np.ndarray[Any, Any]) -
         )
     with atomic_path(path) as temporary:
         pages = probabilities.astype(np.float32, copy=False)
-        _write_tiff(temporary, pages, photometric="minisblack", metadata={"axes": "CYX"})
+        # Page by page: a whole array one pixel wide would be taken for one with a channel axis.
+        with tifffile.TiffWriter(temporary) as file:
+            for page in pages:
+                file.write(
+                    page,
+                    photometric="minisblack",
+                    compression="deflate",
+                    software="ushape",
+                    metadata=None,
+                )
 
 
 def _write_tiff(path: Path, pixels: np.ndarray[Any, Any], **options: Any) -> None:
