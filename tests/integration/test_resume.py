@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -28,18 +29,24 @@ SETTINGS = (
     "tiling.mirror=false",
 )
 
-# The program, but that it says everything it does, and that the moment between a finished
-# temporary file and its final name is long enough to be hit.
+# The program, but that it says everything it does, that the moment between a finished temporary
+# file and its final name is long enough to be hit, and that it dies just there if it is told so.
 PROGRAM = """
-import os, sys, time
+import os, signal, sys, time
 import ushape.files, ushape.training.loop
 from ushape.cli import live, main
 
 def say(*words):
     print(*words, file=sys.stderr, flush=True)
 
+writes = int(os.environ.get("DIE_AT_WRITE", "0"))
+
 def fsync(file, sync=os.fsync):
-    time.sleep(0.05)
+    global writes
+    writes -= 1
+    if writes == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.005)
     sync(file)
 
 ushape.files.os.fsync = fsync
@@ -123,21 +130,27 @@ def run_until(arguments, num_events, delay_s, number):
 @pytest.mark.slow
 def test_ten_kills_change_nothing(uninterrupted, tiny_data, tmp_path):
     run, chance = tmp_path / "run", random.Random(2015)
-    leftovers = 0
     saving = ("--set", "train.save_every_s=0")
     resume: tuple[str, ...] = ()
     for _ in range(KILLS):
-        delay_s = chance.uniform(0, 0.1)
+        delay_s = chance.uniform(0, 0.06)
         arguments = command(tiny_data, run, *saving, *resume)
         code, said = run_until(arguments, chance.randint(1, 9), delay_s, signal.SIGKILL)
         assert code == -signal.SIGKILL, said
-        leftovers += len(list(run.rglob("*.part")))
         assert_nothing_is_damaged(run)
         resume = ("--resume",)
+    # Once more, while a file is being written.
+    dying = subprocess.run(
+        command(tiny_data, run, *saving, *resume),
+        capture_output=True,
+        check=False,
+        env={**os.environ, "DIE_AT_WRITE": "5"},
+    )
+    assert dying.returncode == -signal.SIGKILL
+    assert len(list(run.rglob("*.part"))) == 1
+    assert_nothing_is_damaged(run)
     killed_at = load_state(run / "fold_0" / "state.pt")[0].step
     assert 5 < killed_at < STEPS
-    print(leftovers)
-    assert leftovers > 0  # or no kill came while a file was being written, and little is proved
     result = subprocess.run(
         command(tiny_data, run, *saving, *resume), capture_output=True, text=True, check=False
     )

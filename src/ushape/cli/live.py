@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -51,6 +53,13 @@ class LiveLine:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the line away while others print."""
+        self._bar.stop()
+        yield
+        self._bar.start()
 
     def preparing(self, done: int, total: int) -> None:
         """Show how many cases are read."""

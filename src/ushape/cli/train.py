@@ -92,9 +92,10 @@ def train(
         nonlocal has_errors
         has_errors = bool(prepared.scan.errors)
         problems.extend(str(problem) for problem in prepared.scan.problems)
-        if not json:
-            typer.echo("\n".join(plan_lines(prepared)))
-        print_problems(problems)
+        with live.paused():
+            if not json:
+                typer.echo("\n".join(plan_lines(prepared)))
+            print_problems(problems)
 
     with LiveLine() as live:
         run = run_training(

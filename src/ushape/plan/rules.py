@@ -192,8 +192,9 @@ def _choose_model(
     if name is None:
         name = choices.choose("model.name", DEFAULT_MODEL, "the default of the family in 2D")
         budget = choices.values.get("schedule.budget_s")
-        defaults, reason = _choose_width(fingerprint, device, budget, channels, classes)
-        options = {**defaults, **options}
+        options, reason = _choose_options(
+            fingerprint, device, budget, options, channels=channels, classes=classes
+        )
     else:
         choices.choose("model.name", name, "asked for")
         reason = "the paper's numbers" if not options else "set by hand, the rest as in the paper"
@@ -206,32 +207,40 @@ def _choose_model(
     return make_spec(name, in_channels=channels, classes=classes, **options)
 
 
-def _choose_width(
+def _choose_options(
     fingerprint: Fingerprint,
     device: DeviceFacts,
     budget_s: float | None,
+    by_hand: Mapping[str, Any],
+    *,
     channels: int,
     classes: int,
 ) -> tuple[dict[str, Any], str]:
     """Take the widest network that still sees enough steps in the budget."""
-    levels = _levels(fingerprint.median_size)
-    seconds = budget_s or DEFAULT_BUDGET_S
-    best = DEFAULT_WIDTHS[0], 0.0
-    for width in DEFAULT_WIDTHS:
-        options = {"width": width, "levels": levels, "up": "transposed"}
-        spec = make_spec(DEFAULT_MODEL, in_channels=channels, classes=classes, **options)
-        macs = macs_per_pixel(spec) * STEP_PIXELS * 3
-        steps = seconds * macs_per_s(device) / macs
-        if steps >= ENOUGH_STEPS or width == DEFAULT_WIDTHS[0]:
-            best = width, steps
-    width, steps = best
-    length = format_duration(seconds) if budget_s else f"the usual {format_duration(seconds)}"
-    reason = (
-        f"the widest that leaves about {ENOUGH_STEPS} steps in {length} on this device "
-        f"(estimated: {steps:.0f}); {levels} levels suit images of "
-        f"{format_size(fingerprint.median_size)}"
-    )
-    return {"width": width, "levels": levels, "up": "transposed"}, reason
+    hand = f"{', '.join(by_hand)} set by hand" if by_hand else ""
+    if "widths" in by_hand:
+        return {"up": "transposed", **by_hand}, hand
+    options = {"levels": _levels(fingerprint.median_size), "up": "transposed", **by_hand}
+    suited = f"{options['levels']} levels suit images of {format_size(fingerprint.median_size)}"
+    reasons = [] if "levels" in by_hand else [suited]
+    if "width" not in by_hand:
+        seconds = budget_s or DEFAULT_BUDGET_S
+        length = format_duration(seconds) if budget_s else f"the usual {format_duration(seconds)}"
+        best = DEFAULT_WIDTHS[0], 0.0
+        for width in DEFAULT_WIDTHS:
+            spec = make_spec(
+                DEFAULT_MODEL, in_channels=channels, classes=classes, **options, width=width
+            )
+            steps = seconds * macs_per_s(device) / (macs_per_pixel(spec) * STEP_PIXELS * 3)
+            if steps >= ENOUGH_STEPS or width == DEFAULT_WIDTHS[0]:
+                best = width, steps
+        options = {"width": best[0], **options}
+        reasons.insert(
+            0,
+            f"the widest that leaves about {ENOUGH_STEPS} steps in {length} on this device "
+            f"(estimated: {best[1]:.0f})",
+        )
+    return options, "; ".join([hand, *reasons] if hand else reasons)
 
 
 def _levels(size: Size) -> int:
