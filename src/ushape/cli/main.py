@@ -19,7 +19,7 @@ from ushape.cli import data, demo, evaluate, models, plan, predict, train
 from ushape.cli.output import print_error
 from ushape.errors import Stopped, UshapeError
 
-EXIT_SOME_FAILED, EXIT_UNUSABLE, EXIT_STOPPED = 1, 2, 3
+EXIT_UNUSABLE, EXIT_STOPPED = 2, 3
 
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What the parser raises on wrong use; where its class lives differs between releases of typer."""
