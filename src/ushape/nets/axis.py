@@ -1,6 +1,6 @@
 """What one layer does along one axis: to sizes, to windows of indices, and at the border.
 
-Every layer of the family is a chain of these five along each axis; `geometry` runs them through
+Every layer of the family is a chain of these along each axis; `geometry` runs them through
 the wiring table. Integers only, no torch.
 """
 
@@ -48,38 +48,38 @@ class AxisLayer(Protocol):
 
 @dataclass(frozen=True)
 class Convolve:
-    """A window of `kernel` elements moves by one; `before` and `after` are padded."""
+    """Windows of `kernel` elements move by `stride`; `before` zeros stand in front.
+
+    Behind stand `after` zeros, of which a stride may leave some unread. With a stride, padded
+    windows divide a length exactly.
+    """
 
     kernel: int
     before: int
     after: int
+    stride: int = 1
+
+    @property
+    def _lost(self) -> int:
+        return max(0, self.kernel - self.stride - self.before - self.after)
 
     def extent(self, given: Extent) -> Extent:
-        lost = self.kernel - 1 - self.before - self.after
-        return Extent(given.stride, given.loss + given.stride * lost)
+        return Extent(given.stride * self.stride, given.loss + given.stride * self._lost)
 
     def reads(self, wanted: Window) -> Window:
-        first = wanted.first - self.before
-        return Window(first, wanted.last - self.before + self.kernel - 1)
+        first = wanted.first * self.stride - self.before
+        return Window(first, wanted.last * self.stride - self.before + self.kernel - 1)
 
     def border(self, given: Border) -> Border:
-        return Border(given.before + self.before, given.after + self.after)
+        # How many zeros the last window reads; below 0 where it ends before the last element.
+        read = self.kernel - self.stride - self.before - self._lost
+        before = -(-(given.before + self.before) // self.stride)
+        return Border(before, max(0, -(-(given.after + read) // self.stride)))
 
 
-@dataclass(frozen=True)
-class Pool:
-    """Windows of `stride` elements side by side become one element each."""
-
-    stride: int
-
-    def extent(self, given: Extent) -> Extent:
-        return Extent(given.stride * self.stride, given.loss)
-
-    def reads(self, wanted: Window) -> Window:
-        return Window(wanted.first * self.stride, (wanted.last + 1) * self.stride - 1)
-
-    def border(self, given: Border) -> Border:
-        return Border(-(-given.before // self.stride), -(-given.after // self.stride))
+def pool(stride: int) -> Convolve:
+    """Make windows of `stride` elements side by side that become one element each."""
+    return Convolve(stride, 0, 0, stride)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,10 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Interpolate:
-    """Linear enlargement, half-pixel centres: output i lies at (i + 1/2) / stride - 1/2."""
+    """Linear enlargement, half-pixel centres: output i lies at (i + 1/2) / stride - 1/2.
+
+    A transposed convolution of twice the stride's size, centred, reads the same elements.
+    """
 
     stride: int
 

@@ -7,10 +7,20 @@ from typing import assert_never
 
 from torch import Tensor, nn
 
-from ushape.nets.blocks import build_block
+from ushape.nets.blocks import AttentionModule, build_block, conv_unit
+from ushape.nets.encoders import attention_key
 from ushape.nets.kit import LayerKit, NearestConv
-from ushape.nets.skips import merge
-from ushape.nets.spec import LinearUp, NearestUp, NetworkSpec, Step, TransposedUp
+from ushape.nets.parts import (
+    GatedConcatenate,
+    LinearUp,
+    LinkUp,
+    NearestUp,
+    RepeatUp,
+    Step,
+    TransposedUp,
+)
+from ushape.nets.skips import Gates, merge
+from ushape.nets.spec import NetworkSpec
 from ushape.nets.wiring import Node
 
 
@@ -20,15 +30,26 @@ class DecoderNode(nn.Module):
     def __init__(self, kit: LayerKit, spec: NetworkSpec, node: Node) -> None:
         super().__init__()
         step = spec.step(node.level + 1)
-        below = next(entry for entry in spec.nodes if entry.name == node.source)
-        self.up = _build_up(kit, spec.block(below).widths[-1], step)
+        assert node.source is not None, "decoder nodes read the level below"
+        channels = spec.channels_into(node)
+        attention = spec.attention(node)
+        self.up = _build_up(kit, spec.width(node.source), step)
+        self.gates = Gates(kit, spec, node) if isinstance(spec.merge, GatedConcatenate) else None
         self.merge_kind = spec.merge
-        self.block = build_block(kit, spec.channels_into(node), spec.block(node))
+        self.attention = (
+            AttentionModule(kit, channels, attention.kernel_size) if attention else None
+        )
+        self.block = build_block(kit, channels, spec.block(node), enlarged=step.up.width)
 
-    def forward(self, below: Tensor, skips: list[Tensor]) -> Tensor:
-        """Map the level below and earlier maps of this level to this node's map."""
-        x: Tensor = self.block(merge(self.merge_kind, skips, self.up(below)))
-        return x
+    def forward(self, below: Tensor, skips: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Map the level below and earlier maps of this level to this node's map and attention."""
+        seen = None
+        if self.gates is not None:
+            skips = self.gates(skips, below)
+        x = merge(self.merge_kind, skips, self.up(below))
+        if self.attention is not None:
+            x, seen = self.attention(x)
+        return self.block(x), seen
 
 
 class Decoder(nn.ModuleDict):
@@ -45,7 +66,9 @@ class Decoder(nn.ModuleDict):
         for node in self.table:
             assert node.source is not None, "decoder nodes read the level below"
             skips = [maps[name] for name in node.skips]
-            maps[node.name] = self[node.name](maps[node.source], skips)
+            maps[node.name], seen = self[node.name](maps[node.source], skips)
+            if seen is not None:
+                maps[attention_key(node.name)] = seen
         return maps
 
 
@@ -55,13 +78,28 @@ def _build_up(kit: LayerKit, in_channels: int, step: Step) -> nn.Module:
     if isinstance(up, NearestUp):
         layers = {"conv": NearestConv(in_channels, up.width, stride)}
     elif isinstance(up, TransposedUp):
-        layers = {"conv": kit.transposed(in_channels, up.width, stride)}
+        layers = {"conv": kit.transposed(in_channels, up.width, stride, bias=up.bias)}
     elif isinstance(up, LinearUp):
-        # The projection commutes with the interpolation and is cheaper before it.
-        layers = {
-            "conv": kit.pointwise(in_channels, up.width),
-            "resize": kit.linear_resize(stride),
-        }
+        resize = kit.linear_resize(stride, align_corners=up.align_corners)
+        if up.kernel_size is None:
+            # A 1x1 convolution commutes with the interpolation and is cheaper before it.
+            layers = {"conv": kit.pointwise(in_channels, up.width), "resize": resize}
+        else:
+            layers = {"resize": resize, "conv": kit.conv(in_channels, up.width, up.kernel_size)}
+    elif isinstance(up, RepeatUp):
+        return kit.nearest_resize(stride)
+    elif isinstance(up, LinkUp):
+        return _link(kit, in_channels, up, step)
     else:
         assert_never(up)
-    return nn.Sequential(OrderedDict(layers, activation=nn.ReLU(inplace=True)))
+    return nn.Sequential(OrderedDict(layers | kit.ending(up.ending, up.width)))
+
+
+def _link(kit: LayerKit, in_channels: int, up: LinkUp, step: Step) -> nn.Module:
+    inner, one = max(1, in_channels // 4), (1,) * len(step.stride)
+    enlarge = {"conv": kit.transposed_smooth(inner, inner, step.stride)}
+    return nn.Sequential(
+        conv_unit(kit, in_channels, inner, one),
+        nn.Sequential(OrderedDict(enlarge | kit.ending("normed", inner))),
+        conv_unit(kit, inner, up.width, one),
+    )

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, assert_never
 
 from ushape.nets.geometry import Geometry, geometry_of
-from ushape.nets.spec import LinearUp, NearestUp, NetworkSpec, ResidualBlock, Step, TransposedUp
+from ushape.nets.parts import LinearUp, NearestUp, ResidualBlock, Step, TransposedUp
+from ushape.nets.spec import NetworkSpec
 from ushape.nets.wiring import Node
 from ushape.sizes import Size, format_size
 

@@ -11,22 +11,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ushape.errors import ShapeError
-from ushape.nets.axis import (
-    AxisLayer,
-    Border,
-    Convolve,
-    Crop,
-    Extent,
-    Interpolate,
-    Pool,
-    Repeat,
-    Window,
-)
-from ushape.nets.spec import Block, LinearUp, NearestUp, NetworkSpec, Step
-from ushape.nets.wiring import Node, node_name
+from ushape.nets.axis import AxisLayer, Border, Crop, Extent, Window
+from ushape.nets.axis_layers import branch_layers, head_layers, node_layers
+from ushape.nets.parts import LinearUp
+from ushape.nets.spec import NetworkSpec
 from ushape.sizes import Size, format_size
 
-INPUT = "input"
+INPUT, LOGITS = "input", "logits"
 
 
 @dataclass(frozen=True)
@@ -58,10 +49,13 @@ class Geometry:
             the pixel's place in the pooling grid, the most.
         is_trimming: Unpadded networks, which lose a margin anyway, also take sizes that exceed a
             valid one by an even number: they cut the surplus off, the same at both borders.
-        is_local: False when a norm reads whole maps (instance norm): then every output pixel
-            depends on the whole input, and `edge_effect` and `receptive_field` only speak of the
-            convolutions.
-        nodes: The same arithmetic for every node, by name, one `NodeAxis` an axis.
+        is_padding: Every size is taken: the network pads the image at the end of each axis up to
+            the next fitting size, and crops the logits.
+        is_local: False when an output pixel can depend on the whole input, by instance norm, by
+            an enlargement that aligns corners, or in a library's encoder, which is not looked
+            into; then `edge_effect` and `receptive_field` only speak of our own convolutions.
+        nodes: The same arithmetic for every node and for `logits`, by name, one `NodeAxis` an
+            axis.
     """
 
     name: str
@@ -71,6 +65,7 @@ class Geometry:
     edge_effect: tuple[tuple[int, int], ...]
     receptive_field: Size
     is_trimming: bool
+    is_padding: bool
     is_local: bool
     nodes: Mapping[str, tuple[NodeAxis, ...]]
 
@@ -95,6 +90,8 @@ class Geometry:
             ShapeError: The size cannot pass; the message names the allowed and nearest ones.
         """
         smaller, larger = self.nearest_sizes(size)
+        if self.is_padding and min(size) > 0:
+            return tuple(size)
         if smaller is not None:
             surplus = [n - fit for n, fit in zip(size, smaller, strict=True)]
             if not any(n % 2 if self.is_trimming else n for n in surplus):
@@ -125,6 +122,8 @@ class Geometry:
         """Return the size of a node's map for an input of `size`, which must pass."""
         extents = [axis.extent for axis in self.nodes[name]]
         used = self.used_size(size)
+        if self.is_padding:
+            used = self.nearest_sizes(used)[1]
         return tuple((n - e.loss) // e.stride for n, e in zip(used, extents, strict=True))
 
     def _refusal(self, size: Sequence[int], smaller: Size | None, larger: Size) -> str:
@@ -148,7 +147,7 @@ def geometry_of(spec: NetworkSpec) -> Geometry:
     """Derive the geometry of a network."""
     per_axis = [_nodes_of_axis(spec, axis) for axis in range(spec.kit.spatial_dims)]
     by_name = {name: tuple(nodes[name] for nodes in per_axis) for name in per_axis[0]}
-    output = by_name[spec.nodes[-1].name]
+    output = by_name[LOGITS]
     strides = tuple(max(node.extent.stride for node in axis.values()) for axis in per_axis)
     # Losses are even (odd kernels, centred crops), so the two halves of a margin are equal.
     halves = [axis.extent.loss // 2 for axis in output]
@@ -160,24 +159,29 @@ def geometry_of(spec: NetworkSpec) -> Geometry:
         edge_effect=tuple((axis.border.before, axis.border.after) for axis in output),
         receptive_field=tuple(axis.receptive_field for axis in output),
         is_trimming=spec.kit.padding == "valid",
-        is_local=spec.kit.norm != "instance",
+        is_padding=spec.takes_any_size,
+        is_local=_is_local(spec),
         nodes=by_name,
     )
 
 
+def _is_local(spec: NetworkSpec) -> bool:
+    aligns_corners = any(
+        isinstance(level.step.up, LinearUp) and level.step.up.align_corners
+        for level in spec.levels
+        if level.step is not None
+    )
+    return spec.kit.norm != "instance" and spec.backbone is None and not aligns_corners
+
+
 def _smallest_edge(spec: NetworkSpec, nodes: Mapping[str, NodeAxis]) -> int:
     """Find the smallest edge for which every map has an element and every pooling divides."""
-    lowest = nodes[lowest_node(spec)].extent
+    lowest = nodes[spec.lowest].extent
     # Instance norm cannot normalise a map of one element: it asks for two where the net shrinks.
     needed = max(node.extent.loss + node.extent.stride for node in nodes.values())
     if spec.kit.norm == "instance" and lowest.stride > 1:
         needed = max(needed, lowest.loss + 2 * lowest.stride)
     return needed + (lowest.loss - needed) % lowest.stride
-
-
-def lowest_node(spec: NetworkSpec) -> str:
-    """Name the encoder's last node."""
-    return node_name(len(spec.levels) - 1, 0)
 
 
 Path = tuple[str, tuple[AxisLayer, ...]]
@@ -188,14 +192,21 @@ def _nodes_of_axis(spec: NetworkSpec, axis: int) -> dict[str, NodeAxis]:
     extents = {INPUT: Extent(1, 0)}
     borders = {INPUT: Border(0, 0)}
     paths: dict[str, tuple[Path, ...]] = {}
-    for node in spec.nodes:
-        paths[node.name] = _paths_into(spec, node, axis, extents)
-        ends = [_through(layers, extents[name], borders[name]) for name, layers in paths[node.name]]
-        extents[node.name] = ends[0][0]
+
+    def enter(name: str, found: tuple[Path, ...]) -> None:
+        ends = [_through(layers, extents[start], borders[start]) for start, layers in found]
+        paths[name], extents[name] = found, ends[0][0]
         assert all(extent == ends[0][0] for extent, _ in ends), "merged maps have one size"
-        borders[node.name] = Border(
+        borders[name] = Border(
             max(border.before for _, border in ends), max(border.after for _, border in ends)
         )
+
+    for node in spec.nodes:
+        enter(node.name, node_layers(spec, node, axis, extents))
+    output = spec.nodes[-1].name
+    enter(LOGITS, ((output, head_layers(spec, axis)),))
+    if spec.branch is not None:
+        enter(LOGITS, (*paths[LOGITS], (spec.branch.node, branch_layers(spec, axis, extents))))
     period = max(extent.stride for extent in extents.values())
     return {
         name: NodeAxis(
@@ -205,7 +216,7 @@ def _nodes_of_axis(spec: NetworkSpec, axis: int) -> dict[str, NodeAxis]:
             {
                 source: layers[0].count
                 for source, layers in paths[name]
-                if isinstance(layers[0], Crop)
+                if layers and isinstance(layers[0], Crop)
             },
         )
         for name in paths
@@ -216,39 +227,6 @@ def _through(layers: Sequence[AxisLayer], extent: Extent, border: Border) -> tup
     for layer in layers:
         extent, border = layer.extent(extent), layer.border(border)
     return extent, border
-
-
-def _paths_into(
-    spec: NetworkSpec, node: Node, axis: int, extents: Mapping[str, Extent]
-) -> tuple[Path, ...]:
-    block = _block_layers(spec.block(node), axis, is_padded=spec.kit.padding == "same")
-    if node.source is None:
-        return ((INPUT, block),)
-    if node.column == 0:
-        pool = Pool(spec.step(node.level).stride[axis])
-        return ((node.source, (pool, *block)),)
-    up = _up_layers(spec.step(node.level + 1), axis)
-    enlarged, _ = _through(up, extents[node.source], Border(0, 0))
-    skips = []
-    for name in node.skips:
-        surplus = (enlarged.loss - extents[name].loss) // enlarged.stride
-        skips.append((name, (Crop(surplus // 2), *block)))
-    return ((node.source, (*up, *block)), *skips)
-
-
-def _block_layers(block: Block, axis: int, *, is_padded: bool) -> tuple[AxisLayer, ...]:
-    kernel = block.kernel_size[axis]
-    pad = (kernel - 1) // 2 if is_padded else 0
-    return (Convolve(kernel, pad, pad),) * len(block.widths)
-
-
-def _up_layers(step: Step, axis: int) -> tuple[AxisLayer, ...]:
-    stride = step.stride[axis]
-    if isinstance(step.up, NearestUp):
-        return (Repeat(stride), Convolve(stride, 0, stride - 1))
-    if isinstance(step.up, LinearUp):
-        return (Interpolate(stride),)
-    return (Repeat(stride),)
 
 
 def _reach(paths: dict[str, tuple[Path, ...]], name: str, place: int) -> int:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ushape.errors import ShapeError
 from ushape.nets.decoder import Decoder
-from ushape.nets.encoders import Encoder
-from ushape.nets.geometry import Geometry, geometry_of, lowest_node
+from ushape.nets.encoders import BackboneEncoder, Encoder
+from ushape.nets.geometry import Geometry, geometry_of
+from ushape.nets.heads import BranchPath, Heads
 from ushape.nets.kit import LayerKit, initialise
 from ushape.nets.skips import center_crop
 from ushape.nets.spec import NetworkSpec
@@ -23,7 +26,9 @@ class Output(NamedTuple):
 
     Attributes:
         logits: (N, classes, *output_size), never probabilities.
-        auxiliary: Further logits of inner nodes; empty for networks without such heads.
+        auxiliary: What `spec.auxiliary` lists, in its order: logits of inner nodes (N, classes,
+            *node_size), attention maps before their sigmoid (N, 1, *node_size), or the logits of
+            the second head (N, fine classes, *output_size). Empty for most networks.
     """
 
     logits: Tensor
@@ -43,12 +48,18 @@ class SegmentationNetwork(nn.Module):
         self.spec: NetworkSpec = spec
         self.geometry: Geometry = geometry_of(spec)
         kit = LayerKit(spec.kit)
-        self._output = spec.nodes[-1]
-        width = spec.block(self._output).widths[-1]
-        self.encoder = Encoder(kit, spec)
+        self.encoder = Encoder(kit, spec) if spec.backbone is None else BackboneEncoder(spec)
         self.decoder = Decoder(kit, spec)
-        self.heads = nn.ModuleDict({self._output.name: kit.pointwise(width, spec.classes)})
-        initialise(self)
+        self.heads = Heads(kit, spec)
+        self.branch = BranchPath(kit, spec) if spec.branch else None
+        initialise(self.decoder)
+        initialise(self.heads)
+        if isinstance(self.encoder, Encoder):  # a library's encoder draws its own weights
+            initialise(self.encoder)
+        if self.branch is not None:
+            initialise(self.branch)
+            self.branch.start_at_zero()
+        self._frozen_modules = self._freeze()
 
     def forward(self, image: Tensor) -> Output:
         """Compute logits.
@@ -57,7 +68,7 @@ class SegmentationNetwork(nn.Module):
             image: (N, in_channels, *size), of a size that `geometry` allows.
 
         Returns:
-            Logits of size `geometry.output_size(size)`, and no auxiliary ones.
+            Logits of size `geometry.output_size(size)`, and the auxiliary outputs.
 
         Raises:
             ShapeError: The image does not fit; the message names the sizes that do.
@@ -65,13 +76,45 @@ class SegmentationNetwork(nn.Module):
         # A compiler reads the sizes as symbols: there the exported program's own guards apply.
         if not torch.compiler.is_compiling():
             self._check(image)
+        size = image.shape[2:]
         if self.geometry.is_trimming:
-            used, _ = self.geometry.nearest_sizes(image.shape[2:])
+            used, _ = self.geometry.nearest_sizes(size)
             assert used is not None, "smaller images were refused"
             image = center_crop(image, used)
+        if self.spec.takes_any_size:
+            image = _pad_to(image, self.geometry)
         maps = self.decoder(self.encoder(image))
-        name = self._output.name
-        return Output(self.heads[name](maps[name]), ())
+        logits, auxiliary = self.heads(maps)
+        if self.branch is not None:
+            logits = self.branch(maps, logits)
+        if self.spec.takes_any_size:
+            logits = _front(logits, size)
+        return Output(logits, auxiliary)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch between training and prediction; frozen parts stay as in prediction."""
+        super().train(mode)
+        if mode:
+            for module in self._frozen_modules:
+                module.train(False)
+        return self
+
+    def _freeze(self) -> tuple[nn.Module, ...]:
+        """Exclude frozen nodes from training; return the modules that keep their statistics."""
+        names = set(self.spec.frozen)
+        frozen = [node for name, node in self.decoder.items() if name in names]
+        if isinstance(self.encoder, Encoder):
+            frozen += [node for name, node in self.encoder.items() if name in names]
+        for node in frozen:
+            node.requires_grad_(False)
+        if isinstance(self.encoder, Encoder):
+            return tuple(frozen)
+        if count := sum(name in names for name in self.encoder.names):
+            dependence = self.encoder.backbone.parameters_of(count)
+            for parameter in dependence.parameters:
+                parameter.requires_grad_(False)
+            return (*frozen, *dependence.modules)
+        return tuple(frozen)
 
     def _check(self, image: Tensor) -> None:
         spec = self.spec
@@ -83,7 +126,7 @@ class SegmentationNetwork(nn.Module):
             )
         size = tuple(image.shape[2:])
         self.geometry.output_size(size)
-        lowest = self.geometry.node_size(lowest_node(spec), size)
+        lowest = self.geometry.node_size(spec.lowest, size)
         # Batch statistics of a single value do not exist.
         if self.training and spec.kit.norm == "batch" and len(image) * math.prod(lowest) == 1:
             raise ShapeError(
@@ -91,3 +134,19 @@ class SegmentationNetwork(nn.Module):
                 f"level of {spec.name}, too few to train batch norm: give a larger batch or a "
                 f"size of {format_size([2 * edge for edge in size])} or more"
             )
+
+
+def _pad_to(image: Tensor, geometry: Geometry) -> Tensor:
+    """Repeat the last pixels of (N, C, *size) at the end of each axis up to a size that fits."""
+    pads: list[int] = []
+    axes = zip(image.shape[2:], geometry.smallest, geometry.total_stride, strict=True)
+    for length, smallest, stride in reversed(list(axes)):
+        fitting = max(smallest, -(-length // stride) * stride)
+        pads += [0, fitting - length]
+    return F.pad(image, pads, mode="replicate") if any(pads) else image
+
+
+def _front(logits: Tensor, size: Sequence[int]) -> Tensor:
+    for axis, length in enumerate(size, start=2):
+        logits = logits.narrow(axis, 0, length)
+    return logits

@@ -126,6 +126,18 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class Text:
+    """A word, described by `text`; None where the option is not used."""
+
+    text: str
+
+    def accept(self, value: Any) -> str | None:
+        if value is not None and (not isinstance(value, str) or not value):
+            raise ValueError
+        return value
+
+
+@dataclass(frozen=True)
 class Option:
     """The annotation of an entry's argument.
 
@@ -133,11 +145,13 @@ class Option:
         kind: Allowed values.
         doc: One line for `ushape models NAME`.
         replaces: Options that cannot be given together with this one.
+        is_inner: The name of a network to which unknown options are passed on.
     """
 
     kind: Kind
     doc: str
     replaces: tuple[str, ...] = ()
+    is_inner: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,15 +180,28 @@ def list_options(entry: Callable[..., Any]) -> tuple[OptionInfo, ...]:
     )
 
 
+def inner_option(entry: Callable[..., Any]) -> OptionInfo | None:
+    """Return the option that names the network to which further options go, if there is one."""
+    names = [name for name, option in _options(entry).items() if option.is_inner]
+    return next((info for info in list_options(entry) if info.name in names), None)
+
+
 def accept_options(
-    place: str, entry: Callable[..., Any], given: Mapping[str, Any]
+    place: str,
+    entry: Callable[..., Any],
+    given: Mapping[str, Any],
+    *,
+    inner: Callable[..., Any] | None = None,
 ) -> dict[str, Any]:
     """Check the options given for an entry, and return them in their stored form.
+
+    Args:
+        inner: An entry whose options are known too.
 
     Raises:
         ConfigError: An option is unknown, its value not allowed, or another one replaces it.
     """
-    known = _options(entry)
+    known = (_options(inner) if inner else {}) | _options(entry)
     accepted = {}
     for name, value in given.items():
         if name not in known:

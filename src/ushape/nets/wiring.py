@@ -45,7 +45,7 @@ def node_name(level: int, column: int) -> str:
     return f"x_{level}_{column}"
 
 
-def nodes(depth: int, nesting: Nesting = "none") -> tuple[Node, ...]:
+def nodes(depth: int, nesting: Nesting = "none", first: int = 0) -> tuple[Node, ...]:
     """List the nodes in an order in which they can be computed; the last one is the output.
 
     Args:
@@ -53,12 +53,14 @@ def nodes(depth: int, nesting: Nesting = "none") -> tuple[Node, ...]:
         nesting: `none` gives the diagonal (i, L-i), each with the skip (i, 0), as Ronneberger
             et al. 2015, Fig. 1; `dense` the triangle j <= L-i, each with the skips (i, 0) to
             (i, j-1), as Zhou et al. 2018, Fig. 1a. L is `depth` - 1.
+        first: The first level with an encoder map, which reads the image; levels above it (of a
+            backbone whose first map is smaller than the image) have no skip.
 
     >>> [node.name for node in nodes(3)]
     ['x_0_0', 'x_1_0', 'x_2_0', 'x_1_1', 'x_0_2']
     """
     last = depth - 1
-    encoder = [Node(i, 0, node_name(i - 1, 0) if i else None) for i in range(depth)]
+    encoder = [Node(i, 0, node_name(i - 1, 0) if i > first else None) for i in range(first, depth)]
     if nesting == "none":
         places = [(last - j, j) for j in range(1, depth)]
     else:
@@ -68,7 +70,11 @@ def nodes(depth: int, nesting: Nesting = "none") -> tuple[Node, ...]:
             level=i,
             column=j,
             source=node_name(i + 1, j - 1),
-            skips=tuple(node_name(i, k) for k in range(j if nesting == "dense" else 1)),
+            skips=tuple(
+                node_name(i, k)
+                for k in range(j if nesting == "dense" else 1)
+                if k > 0 or i >= first
+            ),
         )
         for i, j in places
     ]

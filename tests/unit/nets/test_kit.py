@@ -10,7 +10,7 @@ from torch import nn
 from ushape.nets.blocks import build_block
 from ushape.nets.kit import LayerKit, NearestConv, initialise
 from ushape.nets.skips import center_crop, merge
-from ushape.nets.spec import Concatenate, KitSpec, PlainBlock, ResidualBlock
+from ushape.nets.parts import KitSpec, PlainBlock, ResidualBlock
 
 
 def nearest_conv_by_definition(layer: NearestConv, x: torch.Tensor) -> torch.Tensor:
