@@ -30,6 +30,12 @@ def predict(
         bool | None,
         typer.Option(help="Average over flips and turns. Default: as the model was planned."),
     ] = None,
+    columns: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="Compute N decoder columns of a unet_plusplus: faster."
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
@@ -42,7 +48,7 @@ def predict(
     from ushape.predict import load, predict_files
 
     paths = find_images(images)
-    predictor = load(model, device=device, mirror=mirror)
+    predictor = load(model, device=device, mirror=mirror, columns=columns)
     with progress_bar("predicting") as progress:
         summary = predict_files(
             predictor,

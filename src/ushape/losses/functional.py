@@ -1,9 +1,11 @@
-"""The formulas: losses on logits, one function each.
+"""The formulas that average over pixels: bce, ce, focal.
 
-All take `logits` and `target` of the same shape (batch, channel, *space). `target` holds 0 or 1
-(one-hot over the channels for multi-class). With one channel the activation is the sigmoid, with
-more it is stated at the function. Everything is computed in float32, whatever the input, also
-under autocast; for finite logits every value and gradient is finite.
+All take `Pixels`, which hold logits, target, void pixels and pixel weights, and return a scalar
+that is finite, with a finite gradient, for any finite logits. A mean is a sum and a count, both
+added over all processes by `pixels.reduce` before the division: exact however a batch is split.
+
+With the softmax, `bce` and `focal` ask of each class whether it is that one or any other: their
+logit is the margin x_k - log(sum of exp x_j over j != k), whose sigmoid is the softmax.
 """
 
 from __future__ import annotations
@@ -13,109 +15,105 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ushape.errors import ShapeError
-
-SMALLEST_SMOOTH = 1e-6
-"""Stands in for a smaller `smooth`, which would make 0 / 0 of an empty class predicted empty."""
+from ushape.losses.pixels import Pixels
 
 
-def probabilities(logits: Tensor) -> Tensor:
-    """Turn logits into probabilities: sigmoid for one channel, softmax over several.
-
-    Args:
-        logits: Shape (batch, channel, *space).
-
-    Returns:
-        Same shape, float32.
-    """
-    logits = logits.float()
-    return torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
-
-
-def dice(
-    logits: Tensor,
-    target: Tensor,
-    *,
-    smooth: float = 1.0,
-    is_squared: bool = False,
-    per_image: bool = False,
-    with_background: bool = True,
+def bce(
+    pixels: Pixels, *, weight: Tensor | None = None, class_weight: Tensor | None = None
 ) -> Tensor:
-    """Measure one minus the soft Dice overlap, averaged over the classes.
+    """Measure the binary cross-entropy of every class, averaged over all pixels and classes.
+
+    l = -(weight t log p + (1 - t) log(1 - p))
 
     Args:
-        logits: Shape (batch, channel, *space).
-        target: Same shape, 0 or 1.
-        smooth: Added above and below the fraction; it makes the loss 0 for an empty class that
-            is predicted empty, and keeps the gradient finite.
-        is_squared: Square probabilities and target in the denominator, as in V-Net.
-        per_image: One fraction an image instead of one over the whole batch. Over the batch is
-            steadier for small objects.
-        with_background: Count channel 0 of a multi-class output too.
+        pixels: Logits and target.
+        weight: Factor of the positive pixels of each class, shape (class,).
+        class_weight: Weight of each class in the mean, shape (class,).
 
     Returns:
-        A scalar in [0, 1].
-
-    Source: Milletari et al. 2016, section 3 (squared); Drozdzal et al. 2016 (plain).
+        A non-negative scalar; 0 where no pixel counts.
     """
-    _check(logits, target)
-    predicted, target = probabilities(logits), target.float()
-    if not with_background and logits.shape[1] > 1:
-        predicted, target = predicted[:, 1:], target[:, 1:]
-    axes = tuple(range(2, logits.ndim)) if per_image else (0, *range(2, logits.ndim))
-    smooth = max(smooth, SMALLEST_SMOOTH)
-    overlap = (predicted * target).sum(axes)
-    if is_squared:
-        size = predicted.square().sum(axes) + target.square().sum(axes)
-    else:
-        size = predicted.sum(axes) + target.sum(axes)
-    return (1 - (2 * overlap + smooth) / (size + smooth)).mean()
+    factor = None if weight is None else _per_class(weight, pixels.target)
+    values = F.binary_cross_entropy_with_logits(
+        pixels.margins, pixels.target, pos_weight=factor, reduction="none"
+    )
+    return _mean(pixels, values, class_weight)
 
 
-def bce(logits: Tensor, target: Tensor, *, weight: Tensor | None = None) -> Tensor:
-    """Measure the binary cross-entropy of every channel by itself, averaged over all pixels.
+def focal(
+    pixels: Pixels,
+    *,
+    alpha: Tensor | float = 0.25,
+    gamma: float = 2.0,
+    class_weight: Tensor | None = None,
+) -> Tensor:
+    """Measure the binary cross-entropy of every class with easy pixels turned down.
+
+    l = -(alpha t (1 - p)^gamma log p + (1 - alpha) (1 - t) p^gamma log(1 - p))
 
     Args:
-        logits: Shape (batch, channel, *space); the activation is the sigmoid for every channel.
-        target: Same shape, 0 or 1.
-        weight: Factor of the positive pixels of each channel, shape (channel,).
+        pixels: Logits and target.
+        alpha: Weight of the positive pixels, from 0 to 1, one number or one a class. Between two
+            classes of a softmax one number has no effect: a positive of one is a negative of the
+            other.
+        gamma: How fast a pixel counts less as it is answered better; 0 is bce.
+        class_weight: Weight of each class in the mean, shape (class,).
 
     Returns:
-        A non-negative scalar.
+        A non-negative scalar; 0 where no pixel counts.
+
+    Source: Lin et al. 2017, Eq. 5.
     """
-    _check(logits, target)
-    if weight is not None:
-        weight = weight.to(logits.device).view(-1, *(1,) * (logits.ndim - 2))
-    with torch.autocast(logits.device.type, enabled=False):
-        return F.binary_cross_entropy_with_logits(logits.float(), target.float(), pos_weight=weight)
+    log_yes, log_no = F.logsigmoid(pixels.margins), F.logsigmoid(-pixels.margins)
+    if isinstance(alpha, Tensor):
+        alpha = _per_class(alpha, pixels.target)
+    # exp(gamma log p), not p^gamma: its slope is finite where p underflows.
+    missed = alpha * pixels.target * torch.exp(gamma * log_no) * log_yes
+    false = (1 - alpha) * (1 - pixels.target) * torch.exp(gamma * log_yes) * log_no
+    return _mean(pixels, -(missed + false), class_weight)
 
 
-def ce(logits: Tensor, target: Tensor, *, weight: Tensor | None = None) -> Tensor:
+def ce(pixels: Pixels, *, weight: Tensor | None = None) -> Tensor:
     """Measure the softmax cross-entropy, averaged over all pixels by their class weight.
 
+    L = -sum(weight_k t_k log p_k) / sum(weight_k t_k)
+
     Args:
-        logits: Shape (batch, channel, *space), two channels or more.
-        target: Same shape, one-hot.
-        weight: Factor of each class, shape (channel,).
+        pixels: Logits of two channels or more under the softmax, target one-hot (or graded).
+        weight: Factor of each class, shape (class,).
 
     Returns:
-        A non-negative scalar.
+        A non-negative scalar; 0 where no pixel counts.
 
     Raises:
-        ShapeError: There is one channel only; `bce` is the loss for it.
+        ShapeError: The activation is not the softmax; `bce` is the loss for it.
     """
-    _check(logits, target)
-    if logits.shape[1] < 2:
-        raise ShapeError("loss ce needs two channels or more, got 1: use bce for a binary target")
-    log_probability = torch.log_softmax(logits.float(), dim=1)
-    target = target.float()
-    if weight is not None:
-        target = target * weight.to(logits.device).view(-1, *(1,) * (logits.ndim - 2))
-    return -(target * log_probability).sum() / target.sum().clamp_min(1e-6)
-
-
-def _check(logits: Tensor, target: Tensor) -> None:
-    if logits.shape != target.shape:
+    if pixels.scores.activation != "softmax":
         raise ShapeError(
-            f"logits {tuple(logits.shape)} and target {tuple(target.shape)} differ in shape: "
-            "give the target one-hot, cropped to the network's output size"
+            "loss ce needs two channels or more that exclude each other: "
+            "use bce for one channel or for classes that overlap"
         )
+    counted = pixels.weighted(pixels.target)
+    if weight is not None:
+        counted = counted * _per_class(weight, counted)
+    return _ratio(pixels, -(counted * pixels.log_probabilities).sum(), counted.sum())
+
+
+def _mean(pixels: Pixels, values: Tensor, class_weight: Tensor | None) -> Tensor:
+    """Average over pixels and classes, by pixel weight and class weight."""
+    if pixels.weight is None and class_weight is None:
+        return _ratio(pixels, values.sum(), values.new_full((), values.numel()))
+    counted = torch.ones_like(values[:1]) if pixels.weight is None else pixels.weight
+    counted = counted.expand_as(values)
+    if class_weight is not None:
+        counted = counted * _per_class(class_weight, values)
+    return _ratio(pixels, (values * counted).sum(), counted.sum())
+
+
+def _ratio(pixels: Pixels, value: Tensor, count: Tensor) -> Tensor:
+    value, count = pixels.reduce(torch.stack([value, count]))
+    return value / torch.where(count > 0, count, 1)
+
+
+def _per_class(weight: Tensor, like: Tensor) -> Tensor:
+    return weight.to(like).view(-1, *(1,) * (like.ndim - 2))

@@ -33,7 +33,9 @@ __all__ = [
     "figure_json",
     "figure_text",
     "geometry_of",
+    "load_initial_weights",
     "make_spec",
+    "prune",
     "spec_from_json",
     "spec_to_json",
 ]
@@ -60,7 +62,9 @@ def build(
     >>> net.geometry.output_size((64, 96))
     (64, 96)
     """
-    return build_network(make_spec(name, in_channels=in_channels, classes=classes, **options))
+    network = build_network(make_spec(name, in_channels=in_channels, classes=classes, **options))
+    load_initial_weights(network)
+    return network
 
 
 def build_network(spec: NetworkSpec) -> SegmentationNetwork:
@@ -68,3 +72,26 @@ def build_network(spec: NetworkSpec) -> SegmentationNetwork:
     from ushape.nets.network import SegmentationNetwork
 
     return SegmentationNetwork(spec)
+
+
+def load_initial_weights(network: SegmentationNetwork) -> None:
+    """Give a new network's backbone the weights that its description names, if it names any.
+
+    Raises:
+        ConfigError: They cannot be found, read or used; the message says what to do.
+    """
+    backbone = network.spec.backbone
+    if backbone is not None and backbone.weights is not None:
+        from ushape.nets.pretrained import load_pretrained
+
+        load_pretrained(network.encoder.backbone, backbone.weights)
+
+
+def prune(network: SegmentationNetwork, *, columns: int | None = None) -> SegmentationNetwork:
+    """Copy a network without what only training needs, or with fewer columns of a U-Net++.
+
+    Arguments, result and errors: `ushape.nets.pruning.prune`.
+    """
+    from ushape.nets.pruning import prune as prune_network
+
+    return prune_network(network, columns=columns)

@@ -249,6 +249,10 @@ class AttentionModule(nn.Module):
         self.outer = kit.conv(inner, 1, kernel_size)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (N, C, *size) to itself, attended, and the logits of the map a, (N, 1, *size)."""
+        """Map (N, C, *size) to itself, attended, and the logits of the map a, (N, 1, *size).
+
+        Both are smaller where nothing is padded.
+        """
         seen = self.outer(self.activation(self.inner(x)))
+        x = center_crop(x, seen.shape[2:])
         return x * torch.sigmoid(seen) + x, seen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import assert_never
 
 from torch import Tensor, nn
@@ -59,9 +60,23 @@ class Decoder(nn.ModuleDict):
         table = [node for node in spec.nodes if node.column > 0]
         super().__init__({node.name: DecoderNode(kit, spec, node) for node in table})
         self.table = table
+        self.last_reader = {
+            name: node.name for node in table for name in (node.source, *node.skips)
+        }
 
-    def forward(self, maps: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return the encoder's maps and those of every decoder node, by name."""
+    def forward(
+        self, maps: dict[str, Tensor], *, kept: Collection[str] | None = None
+    ) -> dict[str, Tensor]:
+        """Compute every decoder node.
+
+        Args:
+            maps: The encoder's, by node name.
+            kept: Names that are needed afterwards; others are let go after their last use, which
+                frees their memory in prediction. None keeps all.
+
+        Returns:
+            The maps of encoder and decoder, by name.
+        """
         maps = dict(maps)
         for node in self.table:
             assert node.source is not None, "decoder nodes read the level below"
@@ -69,6 +84,9 @@ class Decoder(nn.ModuleDict):
             maps[node.name], seen = self[node.name](maps[node.source], skips)
             if seen is not None:
                 maps[attention_key(node.name)] = seen
+            for name in (node.source, *node.skips):
+                if kept is not None and name not in kept and self.last_reader[name] == node.name:
+                    del maps[name]
         return maps
 
 

@@ -1,37 +1,54 @@
 """One network as data that people and programs read: the figure of the paper, with numbers.
 
-`drawing` lays it out as text. Torch is imported only when parameters are counted.
+`drawing` lays it out as text, `diagram` as a picture. Torch is imported only to measure costs and
+to count a library's encoder.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
-from ushape.nets.geometry import Geometry, geometry_of
-from ushape.nets.parts import LinearUp, NearestUp, ResidualBlock, Step, TransposedUp
+from ushape.nets.geometry import LOGITS, Geometry, geometry_of
+from ushape.nets.notes import notes_on
+from ushape.nets.parameters import (
+    BACKBONE,
+    BRANCH,
+    FINE_HEAD,
+    HEAD,
+    ParameterCounts,
+    count_parameters,
+    head_part,
+)
+from ushape.nets.parts import Add, AttentionMap, Auxiliary, FineHead, GatedConcatenate, NodeHead
+from ushape.nets.phrases import attention_text, block_text, down_text, ones, times, up_text
 from ushape.nets.spec import NetworkSpec
 from ushape.nets.wiring import Node
 from ushape.sizes import Size, format_size
 
+if TYPE_CHECKING:
+    from ushape.nets.costs import Costs
+
 
 @dataclass(frozen=True)
 class FigureRow:
-    """One feature map, or the head.
+    """One feature map or output.
 
     Attributes:
-        node: `x_level_column`, or `head`.
-        level: Resolution, 0 = full.
-        column: 0 = encoder; the head has the column of the node that it reads.
-        source: The map read from another level, and how it gets here.
+        node: `x_level_column`, or `head`, `head NODE`, `head fine`, `attention NODE`, `branch`,
+            `backbone` (the whole library encoder; its map is the lowest that it publishes).
+        level: Resolution, 0 = full; that of the node an output is read from.
+        column: 0 = encoder; that of the node an output is read from.
+        source: The map read from another level, and how it gets here; of an output its node.
         merge: Maps of the same level that are joined, with the pixels cropped at each border.
         block: The layers.
         channels: Channels of the result.
         size: Spatial size of the result.
-        parameters: Trainable ones, the way up or down to this node included.
-        receptive_field: Input pixels that one element of the result can depend on.
+        parameters: Trainable and frozen ones, the way up or down to this node included.
+        receptive_field: Input pixels that one element of the result can depend on; None where
+            `geometry` does not follow the layers.
     """
 
     node: str
@@ -43,7 +60,7 @@ class FigureRow:
     channels: int
     size: Size
     parameters: int
-    receptive_field: Size
+    receptive_field: Size | None
 
 
 @dataclass(frozen=True)
@@ -51,9 +68,11 @@ class Figure:
     """A network at one input size.
 
     Attributes:
-        rows: Every map in the order of computation, the head last.
-        trainable_parameters: Weights and biases.
-        all_parameters: These and the running statistics of batch norm (two a channel).
+        rows: Every map in the order of computation, then the head and all further outputs.
+        trainable_parameters: Weights and biases that training changes.
+        frozen_parameters: Those that it does not.
+        all_parameters: Both, and the running statistics of batch norm (two a channel).
+        costs: Multiply-adds and memory, if they were asked for.
         notes: Sentences on the layers that all rows share.
 
     The others are those of `Geometry`.
@@ -66,21 +85,28 @@ class Figure:
     output_size: Size
     total_stride: Size
     smallest: Size
+    takes_any_size: bool
     margin: tuple[tuple[int, int], ...]
     edge_effect: tuple[tuple[int, int], ...]
     receptive_field: Size
+    is_local: bool
     trainable_parameters: int
+    frozen_parameters: int
     all_parameters: int
+    costs: Costs | None
     rows: tuple[FigureRow, ...]
     notes: tuple[str, ...]
 
 
-def describe(spec: NetworkSpec, size: Sequence[int] | None = None) -> Figure:
+def describe(
+    spec: NetworkSpec, size: Sequence[int] | None = None, *, batch: int | None = None
+) -> Figure:
     """Describe a network at an input size.
 
     Args:
         spec: The network.
         size: Spatial size; None takes the smallest valid one from 256 a side (3D: 64).
+        batch: Also measure what that many images cost, which takes seconds; None does not.
 
     Raises:
         ShapeError: The size cannot pass; the message names the nearest that can.
@@ -90,38 +116,40 @@ def describe(spec: NetworkSpec, size: Sequence[int] | None = None) -> Figure:
     (388, 388)
     """
     geometry = geometry_of(spec)
-    if size is None:
-        edge = 256 if spec.kit.spatial_dims == 2 else 64
-        size = geometry.nearest_sizes((edge,) * spec.kit.spatial_dims)[1]
+    size = default_size(geometry) if size is None else tuple(size)
     output_size = geometry.output_size(size)
-    counts, trainable, running = _count_parameters(spec)
-    rows = [_row(spec, geometry, node, tuple(size), counts[node.name]) for node in spec.nodes]
-    output = rows[-1]
-    head = dataclasses.replace(
-        output,
-        node="head",
-        source=output.node,
-        merge="",
-        block=f"conv {_times((1,) * spec.kit.spatial_dims)}",
-        channels=spec.classes,
-        parameters=counts["head"],
-    )
+    counts = count_parameters(spec)
     return Figure(
         name=spec.name,
         in_channels=spec.in_channels,
         classes=spec.classes,
-        size=tuple(size),
+        size=size,
         output_size=output_size,
         total_stride=geometry.total_stride,
         smallest=geometry.smallest,
+        takes_any_size=geometry.is_padding,
         margin=geometry.margin,
         edge_effect=geometry.edge_effect,
         receptive_field=geometry.receptive_field,
-        trainable_parameters=trainable,
-        all_parameters=trainable + running,
-        rows=(*rows, head),
-        notes=(*_trim_notes(geometry, size), *_notes(spec)),
+        is_local=geometry.is_local,
+        trainable_parameters=counts.trainable,
+        frozen_parameters=counts.frozen,
+        all_parameters=counts.all,
+        costs=_costs(spec, size, batch),
+        rows=tuple(_rows(spec, geometry, size, counts)),
+        notes=(*_trim_notes(geometry, size), *notes_on(spec)),
     )
+
+
+def default_size(geometry: Geometry) -> Size:
+    """Return the smallest valid size from 256 a side (3D: 64).
+
+    >>> from ushape.nets import make_spec
+    >>> default_size(geometry_of(make_spec("unet_original")))
+    (268, 268)
+    """
+    dims = len(geometry.smallest)
+    return geometry.nearest_sizes((256 if dims == 2 else 64,) * dims)[1]
 
 
 def figure_json(figure: Figure) -> dict[str, Any]:
@@ -129,62 +157,143 @@ def figure_json(figure: Figure) -> dict[str, Any]:
     return dataclasses.asdict(figure)
 
 
-def _row(
+def _costs(spec: NetworkSpec, size: Size, batch: int | None) -> Costs | None:
+    if batch is None:
+        return None
+    from ushape.nets.costs import costs_of
+
+    return costs_of(spec, size, batch=batch)
+
+
+def _rows(
+    spec: NetworkSpec, geometry: Geometry, size: Size, counts: ParameterCounts
+) -> Iterator[FigureRow]:
+    rows = {}
+    for node in spec.nodes:
+        rows[node.name] = _node_row(spec, geometry, node, size, counts.by_part[node.name])
+    if spec.backbone is not None:
+        yield dataclasses.replace(
+            rows[spec.lowest],
+            node=BACKBONE,
+            source="image",
+            block=f"{spec.backbone.model} of timm",
+            parameters=counts.by_part[BACKBONE],
+            receptive_field=None,
+        )
+    yield from rows.values()
+    output = rows[spec.nodes[-1].name]
+    head = f"conv {times(spec.head_kernel) if spec.head_kernel else ones(spec.kit)}"
+    seen = tuple(axis.receptive_field for axis in geometry.nodes[LOGITS])
+    yield _output_row(output, HEAD, head, spec.classes, counts.by_part[HEAD], seen)
+    for place, auxiliary in enumerate(spec.auxiliary):
+        yield _auxiliary_row(spec, rows, auxiliary, place, head, counts)
+    if spec.branch is not None:
+        yield _branch_row(spec, rows, size=output.size, parameters=counts.by_part[BRANCH])
+
+
+def _node_row(
     spec: NetworkSpec, geometry: Geometry, node: Node, size: Size, parameters: int
 ) -> FigureRow:
-    block = spec.block(node)
+    is_published = spec.backbone is not None and node.column == 0
     return FigureRow(
         node=node.name,
         level=node.level,
         column=node.column,
         source=_source_text(spec, node),
-        merge=_merge_text(geometry, node),
+        merge=_merge_text(spec, geometry, node),
         block=_block_text(spec, node),
-        channels=block.widths[-1],
+        channels=spec.width(node.name),
         size=geometry.node_size(node.name, size),
         parameters=parameters,
-        receptive_field=tuple(axis.receptive_field for axis in geometry.nodes[node.name]),
+        receptive_field=None
+        if is_published
+        else tuple(axis.receptive_field for axis in geometry.nodes[node.name]),
     )
 
 
+def _output_row(
+    read: FigureRow, name: str, block: str, channels: int, parameters: int, seen: Size | None
+) -> FigureRow:
+    return dataclasses.replace(
+        read,
+        node=name,
+        source=read.node,
+        merge="",
+        block=block,
+        channels=channels,
+        parameters=parameters,
+        receptive_field=seen,
+    )
+
+
+def _auxiliary_row(
+    spec: NetworkSpec,
+    rows: dict[str, FigureRow],
+    auxiliary: Auxiliary,
+    place: int,
+    head: str,
+    counts: ParameterCounts,
+) -> FigureRow:
+    told = f"; auxiliary[{place}]"
+    if isinstance(auxiliary, AttentionMap):
+        row = rows[auxiliary.node]
+        return _output_row(row, f"attention {row.node}", f"its map{told}", 1, 0, None)
+    if isinstance(auxiliary, NodeHead):
+        row, part, classes = rows[auxiliary.node], head_part(auxiliary.node), spec.classes
+    elif isinstance(auxiliary, FineHead):
+        row, part, classes = rows[spec.nodes[-1].name], FINE_HEAD, auxiliary.classes
+    else:
+        assert_never(auxiliary)
+    seen = row.receptive_field if spec.head_kernel is None else None
+    return _output_row(row, part, head + told, classes, counts.by_part[part], seen)
+
+
+def _branch_row(
+    spec: NetworkSpec, rows: dict[str, FigureRow], *, size: Size, parameters: int
+) -> FigureRow:
+    assert spec.branch is not None
+    row, classes = rows[spec.branch.node], spec.branch.classes
+    stride = spec.stride(row.level)
+    enlarge = times([2 * edge if edge > 1 else 1 for edge in stride])
+    layers = f"conv {ones(spec.kit)}"
+    if max(stride) > 1:
+        layers += f", transposed conv {enlarge} a class"
+    merge = f"added to logits {', '.join(map(str, classes))}"
+    branch = _output_row(row, BRANCH, layers, len(classes), parameters, None)
+    return dataclasses.replace(branch, merge=merge, size=size)
+
+
 def _source_text(spec: NetworkSpec, node: Node) -> str:
+    if spec.backbone is not None and node.column == 0:
+        return f"backbone, stride {times(spec.stride(node.level))}"
     if node.source is None:
         return "image"
-    if node.column == 0:
-        return f"{node.source}, max-pool {_times(spec.step(node.level).stride)}"
-    return f"{node.source}, {_up_text(spec.step(node.level + 1))}"
+    way = (
+        down_text(spec.kit, spec.step(node.level))
+        if node.column == 0
+        else up_text(spec.kit, spec.step(node.level + 1))
+    )
+    return f"{node.source}, {way}"
 
 
-def _up_text(step: Step) -> str:
-    stride = _times(step.stride)
-    if isinstance(step.up, NearestUp):
-        return f"nearest, conv {stride}"
-    if isinstance(step.up, TransposedUp):
-        return f"transposed conv {stride}"
-    if isinstance(step.up, LinearUp):
-        return f"conv {_times((1,) * len(step.stride))}, linear {stride}"
-    assert_never(step.up)
-
-
-def _merge_text(geometry: Geometry, node: Node) -> str:
-    if not node.skips:
-        return ""
+def _merge_text(spec: NetworkSpec, geometry: Geometry, node: Node) -> str:
     pieces = []
     for name in node.skips:
-        crops = [axis.crops[name] for axis in geometry.nodes[node.name]]
-        same = crops[0] if len(set(crops)) == 1 else _times(tuple(crops))
-        pieces.append(f"{name} cropped {same}" if any(crops) else name)
-    return ", ".join(pieces)
+        crops = [axis.crops.get(name, 0) for axis in geometry.nodes[node.name]]
+        same = crops[0] if len(set(crops)) == 1 else times(crops)
+        text = f"{name} cropped {same}" if any(crops) else name
+        pieces.append(f"{text} gated" if isinstance(spec.merge, GatedConcatenate) else text)
+    return (" + " if isinstance(spec.merge, Add) else ", ").join(pieces)
 
 
 def _block_text(spec: NetworkSpec, node: Node) -> str:
-    block = spec.block(node)
-    norm = "" if spec.kit.norm == "none" else f", {spec.kit.norm} norm"
-    text = f"{len(block.widths)} x (conv {_times(block.kernel_size)}{norm}, ReLU)"
-    if isinstance(block, ResidualBlock):
-        text += " + input"
-    dropout = spec.levels[node.level].dropout if node.column == 0 else 0
-    return f"{text}, dropout {dropout:g}" if dropout else text
+    words = [block_text(spec.kit, spec.block(node))]
+    attention = spec.attention(node)
+    if attention is not None:
+        words.insert(0, attention_text(attention))
+    if node.column == 0 and spec.levels[node.level].dropout:
+        words.append(f"dropout {spec.levels[node.level].dropout:g}")
+    return ", ".join(word for word in words if word)
 
 
 def _trim_notes(geometry: Geometry, size: Sequence[int]) -> list[str]:
@@ -192,40 +301,3 @@ def _trim_notes(geometry: Geometry, size: Sequence[int]) -> list[str]:
     if used == tuple(size):
         return []
     return [f"Of the image, the middle {format_size(used)} are read."]
-
-
-def _notes(spec: NetworkSpec) -> list[str]:
-    padding = "padded" if spec.kit.padding == "same" else "not padded"
-    notes = [
-        f"Convolutions of blocks are {padding} and have a bias; every way up ends in a ReLU.",
-        "Merged maps are concatenated: those of the level first, then the one from below.",
-    ]
-    if any(isinstance(level.encoder, ResidualBlock) for level in spec.levels):
-        notes.append(
-            "The input of a block is added before its last ReLU, by a 1x1 convolution where "
-            "channels differ."
-        )
-    if not geometry_of(spec).is_local:
-        notes.append(
-            "Instance norm reads whole maps: tiles never equal the whole image exactly, and the "
-            "receptive field is that of the convolutions alone."
-        )
-    return notes
-
-
-def _count_parameters(spec: NetworkSpec) -> tuple[dict[str, int], int, int]:
-    """Count trainable parameters by node (and `head`), all of them, and running statistics."""
-    import torch
-
-    from ushape.nets.network import SegmentationNetwork
-
-    with torch.device("meta"):
-        network = SegmentationNetwork(spec)
-    parts = {**network.encoder, **network.decoder, "head": network.heads}
-    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
-    running = sum(buffer.numel() for name, buffer in network.named_buffers() if "running_" in name)
-    return counts, sum(counts.values()), running
-
-
-def _times(size: Sequence[int]) -> str:
-    return "x".join(map(str, size))

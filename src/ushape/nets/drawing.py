@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ushape.nets.describe import Figure, FigureRow
 from ushape.sizes import format_size
+
+if TYPE_CHECKING:
+    from ushape.nets.costs import Costs, Memory
 
 _HEADINGS = ("node", "from", "merge", "block", "channels", "size", "parameters", "receptive field")
 _RIGHT = frozenset({"channels", "parameters"})
@@ -30,7 +34,7 @@ def _title(figure: Figure) -> list[str]:
 
 def _draw_u(figure: Figure) -> list[str]:
     """Draw the nodes where the papers do: node (i, j) stands i + 2j half-steps to the right."""
-    nodes = [row for row in figure.rows if row.node != "head"]
+    nodes = [row for row in figure.rows if row.node.startswith("x_")]
     labels = {row.node: f"{row.channels} @ {format_size(row.size)}" for row in nodes}
     half = max(len(label) for label in labels.values()) // 2 + 2
     lines = []
@@ -94,33 +98,88 @@ def _cells(row: FigureRow) -> tuple[str, ...]:
         str(row.channels),
         format_size(row.size),
         f"{row.parameters:,}",
-        format_size(row.receptive_field),
+        format_size(row.receptive_field) if row.receptive_field else "",
     )
 
 
 def _totals(figure: Figure) -> list[str]:
-    running = figure.all_parameters - figure.trainable_parameters
-    parameters = f"{figure.trainable_parameters:,} trainable"
-    if running:
-        parameters += f", {figure.all_parameters:,} with running statistics"
-    steps = zip(figure.smallest, figure.total_stride, strict=True)
+    at_least = "" if figure.is_local else "at least "
     facts = {
-        "parameters": parameters,
-        "input sizes": " x ".join(_progression(low, step) for low, step in steps),
+        "parameters": parameters_text(figure),
+        **_cost_facts(figure.costs),
+        "input sizes": _sizes_text(figure),
         "margin": f"{_borders(figure.margin)} input pixels lost at each border",
-        "edge effect": f"{_borders(figure.edge_effect)} output pixels at each border touched by "
-        "padding",
-        "receptive field": format_size(figure.receptive_field),
+        "edge effect": f"{at_least}{_borders(figure.edge_effect)} output pixels at each border "
+        "touched by padding",
+        "receptive field": at_least + format_size(figure.receptive_field),
     }
-    lines = [f"{name:<15}  {text}" for name, text in facts.items()]
+    width = max(map(len, facts))
+    lines = [f"{name:<{width}}  {text}" for name, text in facts.items()]
     return [*lines, "", *figure.notes]
 
 
-def _progression(low: int, step: int) -> str:
-    return f"({low}, {low + step}, {low + 2 * step}, ...)"
+def parameters_text(figure: Figure) -> str:
+    """Say how many parameters there are, of which kind."""
+    text = f"{figure.trainable_parameters:,} trainable"
+    if figure.frozen_parameters:
+        text += f", {figure.frozen_parameters:,} frozen"
+    running = figure.all_parameters - figure.trainable_parameters - figure.frozen_parameters
+    if running:
+        text += f", {figure.all_parameters:,} with running statistics"
+    return text
+
+
+def _cost_facts(costs: Costs | None) -> dict[str, str]:
+    if costs is None:
+        return {}
+    images = "an image" if costs.batch == 1 else f"{costs.batch} images"
+    return {
+        "multiply-adds": f"{count_text(costs.multiply_adds)} an image; FLOPs are twice as many",
+        "training memory": f"{memory_text(costs.training)}: maps of {images} kept for the "
+        "backward pass",
+        "prediction memory": f"{memory_text(costs.prediction)}: maps of {images} alive at once",
+    }
+
+
+def count_text(count: int) -> str:
+    """Write a large count with three digits.
+
+    >>> count_text(18_832_999_680)
+    '18.8 G'
+    """
+    for unit, name in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= unit:
+            value = count / unit
+            return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f} {name}"
+    return str(count)
+
+
+def memory_text(memory: Memory) -> str:
+    """Write bytes in both precisions.
+
+    >>> from ushape.nets.costs import Memory
+    >>> memory_text(Memory(float32=3 * 2**30, bf16=3 * 2**29))
+    '3.00 GiB in float32, 1.50 GiB in bf16'
+    """
+    return f"{_bytes_text(memory.float32)} in float32, {_bytes_text(memory.bf16)} in bf16"
+
+
+def _bytes_text(count: int) -> str:
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB")):
+        if count >= unit:
+            value = count / unit
+            return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f} {name}"
+    return f"{count / 2**10:.1f} KiB"
+
+
+def _sizes_text(figure: Figure) -> str:
+    if figure.takes_any_size:
+        return "any"
+    steps = zip(figure.smallest, figure.total_stride, strict=True)
+    return " x ".join(f"({low}, {low + step}, {low + 2 * step}, ...)" for low, step in steps)
 
 
 def _borders(pairs: Sequence[tuple[int, int]]) -> str:
     """Write (before, after) of every axis, once where all are equal."""
-    texts = [f"{b}" if b == a else f"{b} before and {a} after" for b, a in pairs]
-    return texts[0] if len(set(texts)) == 1 else " x ".join(f"({text})" for text in texts)
+    texts = [f"{b}" if b == a else f"({b} before and {a} after)" for b, a in pairs]
+    return texts[0].strip("()") if len(set(texts)) == 1 else " x ".join(texts)

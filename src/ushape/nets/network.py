@@ -16,6 +16,7 @@ from ushape.nets.encoders import BackboneEncoder, Encoder
 from ushape.nets.geometry import Geometry, geometry_of
 from ushape.nets.heads import BranchPath, Heads
 from ushape.nets.kit import LayerKit, initialise
+from ushape.nets.parts import FineHead
 from ushape.nets.skips import center_crop
 from ushape.nets.spec import NetworkSpec
 from ushape.sizes import format_size
@@ -59,6 +60,12 @@ class SegmentationNetwork(nn.Module):
         if self.branch is not None:
             initialise(self.branch)
             self.branch.start_at_zero()
+        self._kept = {
+            spec.nodes[-1].name,
+            *(a.node for a in spec.auxiliary if not isinstance(a, FineHead)),
+        }
+        if spec.branch is not None:
+            self._kept.add(spec.branch.node)
         self._frozen_modules = self._freeze()
 
     def forward(self, image: Tensor) -> Output:
@@ -83,12 +90,16 @@ class SegmentationNetwork(nn.Module):
             image = center_crop(image, used)
         if self.spec.takes_any_size:
             image = _pad_to(image, self.geometry)
-        maps = self.decoder(self.encoder(image))
+        maps = self.decoder(self.encoder(image), kept=self._kept)
         logits, auxiliary = self.heads(maps)
         if self.branch is not None:
             logits = self.branch(maps, logits)
         if self.spec.takes_any_size:
             logits = _front(logits, size)
+            auxiliary = tuple(
+                _front(result, size) if isinstance(kind, FineHead) else result
+                for kind, result in zip(self.spec.auxiliary, auxiliary, strict=True)
+            )
         return Output(logits, auxiliary)
 
     def train(self, mode: bool = True) -> Self:
@@ -129,10 +140,12 @@ class SegmentationNetwork(nn.Module):
         lowest = self.geometry.node_size(spec.lowest, size)
         # Batch statistics of a single value do not exist.
         if self.training and spec.kit.norm == "batch" and len(image) * math.prod(lowest) == 1:
+            fitting, steps = self.geometry.nearest_sizes(size)[1], self.geometry.total_stride
+            enough = [edge + step for edge, step in zip(fitting, steps, strict=True)]
             raise ShapeError(
                 f"one image of size {format_size(size)} leaves one value a channel on the lowest "
                 f"level of {spec.name}, too few to train batch norm: give a larger batch or a "
-                f"size of {format_size([2 * edge for edge in size])} or more"
+                f"size of {format_size(enough)} or more"
             )
 
 
@@ -141,12 +154,21 @@ def _pad_to(image: Tensor, geometry: Geometry) -> Tensor:
     pads: list[int] = []
     axes = zip(image.shape[2:], geometry.smallest, geometry.total_stride, strict=True)
     for length, smallest, stride in reversed(list(axes)):
-        fitting = max(smallest, -(-length // stride) * stride)
+        fitting = -(-length // stride) * stride
+        if smallest > stride:
+            fitting = torch.sym_max(fitting, smallest)
         pads += [0, fitting - length]
-    return F.pad(image, pads, mode="replicate") if any(pads) else image
+    # Compiled, this is a program for any size, which must not ask whether one fits.
+    is_needed = torch.compiler.is_compiling() or any(pads)
+    return F.pad(image, pads, mode="replicate") if is_needed else image
 
 
 def _front(logits: Tensor, size: Sequence[int]) -> Tensor:
+    """Cut what `_pad_to` added; by index where compiled, as a cut asks whether anything goes."""
     for axis, length in enumerate(size, start=2):
-        logits = logits.narrow(axis, 0, length)
+        if torch.compiler.is_compiling():
+            places = torch.arange(length, device=logits.device)
+            logits = logits.index_select(axis, places)
+        else:
+            logits = logits.narrow(axis, 0, length)
     return logits

@@ -218,7 +218,7 @@ def accept_options(
                 f"{name}={value!r} of {place} is not allowed: give {kind.text}"
             ) from error
         both = [other for other in known[name].replaces if other in given]
-        if both and value is not None:
+        if both and value is not None and value is not False:
             raise ConfigError(
                 f"{place}: {name} replaces {' and '.join(both)}: give one or the other"
             )

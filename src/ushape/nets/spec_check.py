@@ -10,6 +10,7 @@ from ushape.nets.parts import (
     AttentionMap,
     BackboneDown,
     Block,
+    BlockDown,
     BottleneckBlock,
     ConvDown,
     DepthwiseBlock,
@@ -17,8 +18,9 @@ from ushape.nets.parts import (
     InceptionBlock,
     InceptionDown,
     LinearUp,
-    MaxPool,
+    LinkUp,
     NoBlock,
+    PlainBlock,
     PublishedMap,
     RepeatUp,
     ResidualBlock,
@@ -96,11 +98,12 @@ def _check_level(spec: NetworkSpec, number: int) -> None:
 def _check_down(spec: NetworkSpec, step: Step, place: str) -> None:
     if isinstance(step.down, BackboneDown) != (spec.backbone is not None):
         raise ConfigError(f"{place}: the ways down of a backbone, and only they, are its own")
-    if spec.kit.padding != "valid" or isinstance(step.down, MaxPool):
-        return
-    if isinstance(step.down, InceptionDown) or (
-        isinstance(step.down, ConvDown) and step.down.kernel_size != step.stride
-    ):
+    kernel = step.down.kernel_size if isinstance(step.down, ConvDown) else step.stride
+    if spec.kit.padding != "valid":
+        axes = zip(kernel, step.stride, strict=True)
+        if any(edge % 2 == 0 and stride == 1 for edge, stride in axes):
+            raise ConfigError(f"{place}: kernel {kernel} down: give odd numbers where stride is 1")
+    elif isinstance(step.down, InceptionDown | BlockDown) or kernel != step.stride:
         raise ConfigError(
             f"{place}: in unpadded networks the windows of a way down must not overlap: use "
             "max-pooling, or a convolution as large as its stride"
@@ -113,6 +116,9 @@ def _check_node(spec: NetworkSpec, node: Node) -> None:
     _check_block(spec, spec.block(node), spec.channels_into(node), place)
     if node.column == 0:
         step = spec.levels[node.level].step
+        if step is not None and isinstance(step.down, BlockDown):
+            if not isinstance(spec.block(node), PlainBlock | ResidualBlock):
+                _refuse(place, f"a {spec.block(node).kind} block cannot stride: use another down")
         if step is not None and isinstance(step.down, InceptionDown):
             given = spec.width(node.source or "")
             if step.down.width != 2 * given or given % 4:
@@ -122,6 +128,8 @@ def _check_node(spec: NetworkSpec, node: Node) -> None:
         return
     up = spec.step(node.level + 1).up
     below = spec.width(node.source or "")
+    if isinstance(up, LinkUp):
+        _check_smooth(spec.step(node.level + 1).stride, place)
     if isinstance(up, RepeatUp) and up.width != below:
         _refuse(place, f"repeating keeps {below} channels, not {up.width}")
     if isinstance(spec.merge, Add) and any(spec.width(name) != up.width for name in node.skips):
@@ -184,8 +192,14 @@ def _check_outputs(spec: NetworkSpec) -> None:
                 f"{spec.name}: branch for classes {spec.branch.classes}: give different logit "
                 f"channels from 0 to {spec.classes - 1}"
             )
+        _check_smooth(spec.stride(spec.node(spec.branch.node).level), f"{spec.name}, branch")
     if spec.head_kernel is not None:
         _check_kernel(spec, spec.head_kernel, f"{spec.name}, head")
+
+
+def _check_smooth(stride: Size, place: str) -> None:
+    if any(edge % 2 and edge > 1 for edge in stride):
+        raise ConfigError(f"{place}: enlarging by {stride} in one step: give even strides, or 1")
 
 
 def _check_name(spec: NetworkSpec, name: str, what: str) -> None:

@@ -58,14 +58,16 @@ def _read(hint: Any, value: Any, place: str) -> Any:
             raise _wrong(place, value, " or ".join(repr(choice) for choice in get_args(hint)))
         return value
     if origin in (Union, types.UnionType):
-        members = get_args(hint)
-        if value is None and type(None) in members:
+        members = [member for member in get_args(hint) if member is not type(None)]
+        if value is None and len(members) < len(get_args(hint)):
             return None
-        return _read_dataclass([m for m in members if m is not type(None)], value, place)
+        if len(members) == 1:
+            return _read(members[0], value, place)
+        return _read_dataclass(members, value, place)
     if dataclasses.is_dataclass(hint):
         return _read_dataclass([hint], value, place)
     allowed = (int, float) if hint is float else (hint,)
-    if isinstance(value, bool) or not isinstance(value, allowed):
+    if isinstance(value, bool) != (hint is bool) or not isinstance(value, allowed):
         raise _wrong(place, value, hint.__name__)
     return value
 
@@ -78,7 +80,7 @@ def _read_dataclass(members: list[Any], value: Any, place: str) -> Any:
     if hasattr(cls, "kind"):
         by_kind = {member.kind: member for member in members}
         kind = fields.pop("kind", None)
-        if kind not in by_kind:
+        if not isinstance(kind, str) or kind not in by_kind:
             raise _wrong(f"{place}.kind", kind, " or ".join(repr(known) for known in by_kind))
         cls = by_kind[kind]
     hints = get_type_hints(cls)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,7 @@ from torch import nn
 from ushape.errors import ConfigError
 from ushape.sizes import format_size
 
+_OLDEST = (1, 0, 21)
 _SIZE_FREEDOMS = ("dynamic_img_size", "strict_img_size")
 """Arguments by which timm models made for one size take any; the first that a model has is used."""
 
@@ -78,10 +80,11 @@ def import_timm() -> Any:
     """Import timm.
 
     Raises:
-        ConfigError: It is not installed, or what it needs is broken; the message has the remedy.
+        ConfigError: It is not installed, too old, or what it needs is broken; the message has the
+            remedy.
     """
     try:
-        return importlib.import_module("timm")
+        timm = importlib.import_module("timm")
     except ModuleNotFoundError as error:
         if error.name != "timm":
             raise ConfigError(_broken(error)) from error
@@ -91,6 +94,13 @@ def import_timm() -> Any:
         ) from error
     except (ImportError, RuntimeError, OSError, AttributeError) as error:
         raise ConfigError(_broken(error)) from error
+    if tuple(int(number) for number in re.findall(r"\d+", timm.__version__)[:3]) < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise ConfigError(
+            f"timm {timm.__version__} is too old to build models without data: "
+            f'pip install "timm>={oldest}"'
+        )
+    return timm
 
 
 def _broken(error: Exception) -> str:
@@ -160,6 +170,11 @@ def _check_name(model: str) -> None:
 
 
 def create(model: str, **arguments: Any) -> Any:
+    """Build a model that returns maps, weights freshly drawn.
+
+    Raises:
+        ConfigError: timm cannot build it as an encoder.
+    """
     try:
         return import_timm().create_model(model, pretrained=False, features_only=True, **arguments)
     except Exception as error:
@@ -192,13 +207,14 @@ def _check_strides(model: str, strides: Sequence[int]) -> None:
         )
 
 
-def _compare(model: str, net: nn.Module, found: Survey, edges: tuple[int, int]) -> None:
+def _compare(model: str, net: nn.Module, known: Survey, edges: tuple[int, int]) -> None:
     """Check the maps of an image whose edges are these multiples of the last stride.
 
     Raises:
         ConfigError: The model does not take the image, or its maps are not those that it says.
     """
-    size = tuple(edge * survey.published.strides[-1] for edge in edges)
+    what = known.published
+    size = tuple(edge * what.strides[-1] for edge in edges)
     try:
         with torch.no_grad():
             maps = net(torch.empty((1, 3, *size), device="meta"))
@@ -207,19 +223,18 @@ def _compare(model: str, net: nn.Module, found: Survey, edges: tuple[int, int]) 
             f"{model} does not take images of every size ({format_size(size)} fails: "
             f"{_first_line(error)}). Choose another encoder, such as resnet34"
         ) from error
-    found = [
-        tuple(m.permute(0, 3, 1, 2).shape if survey.is_channels_last else m.shape) for m in maps
-    ]
+    if known.is_channels_last:
+        maps = [one.permute(0, 3, 1, 2) for one in maps]
+    found = [tuple(one.shape) for one in maps]
     expected = [
         (1, channels, *(edge // stride for edge in size))
-        for channels, stride in zip(
-            survey.published.channels, survey.published.strides, strict=True
-        )
+        for channels, stride in zip(what.channels, what.strides, strict=True)
     ]
     if found != expected:
         raise ConfigError(
             f"{model} does not publish what it says: for an image of {format_size(size)} its maps "
-            f"have the shapes {found} in place of {expected}. Choose another encoder"
+            f"have the shapes {found} in place of {expected}. Choose another encoder, such as "
+            "resnet34"
         )
 
 

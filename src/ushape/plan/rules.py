@@ -16,7 +16,7 @@ from ushape.config.load import check_config
 from ushape.config.schema import AugmentConfig, RunConfig
 from ushape.device import DeviceFacts
 from ushape.errors import ConfigError
-from ushape.nets import NetworkSpec, describe, geometry_of, make_spec
+from ushape.nets import NetworkSpec, describe, entries, geometry_of, make_spec
 from ushape.plan.fingerprint import Fingerprint
 from ushape.plan.split import Split
 from ushape.sizes import Size, format_duration, format_size
@@ -198,6 +198,7 @@ def _choose_model(
     else:
         choices.choose("model.name", name, "asked for")
         reason = "the paper's numbers" if not options else "set by hand, the rest as in the paper"
+    options = _with_dims(name, options, len(fingerprint.median_size))
     choices.values["model.options"] = options
     choices.reasons["model.options"] = reason
     choices.given = {k: v for k, v in given.items() if not k.startswith("model.options")}
@@ -205,6 +206,21 @@ def _choose_model(
     target = "one logit for a binary target" if classes == 1 else "one logit a class"
     choices.choose("model.classes", classes, target)
     return make_spec(name, in_channels=channels, classes=classes, **options)
+
+
+def _with_dims(name: str, options: Mapping[str, Any], dims: int) -> dict[str, Any]:
+    """Ask for a network with as many axes as the images have, where its entry leaves a choice."""
+    known = {entry.name: entry for entry in entries()}
+    if name not in known or "spatial_dims" in options:
+        return dict(options)
+    if dims not in known[name].spatial_dims:
+        fitting = [entry.name for entry in known.values() if dims in entry.spatial_dims]
+        raise ConfigError(
+            f"{name} is made for {known[name].spatial_dims[0]}D images, these are {dims}D: "
+            f"take one of {', '.join(fitting)}"
+        )
+    default = next(o.default for o in known[name].options if o.name == "spatial_dims")
+    return dict(options) if dims == default else {"spatial_dims": dims, **options}
 
 
 def _choose_options(

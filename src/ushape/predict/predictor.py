@@ -18,6 +18,7 @@ from ushape.device import find_device
 from ushape.errors import ShapeError
 from ushape.inference import predict_probabilities
 from ushape.labels import LabelTable
+from ushape.nets import prune
 
 Progress = Callable[[int, int], None]
 
@@ -30,13 +31,24 @@ class Predictor:
         provenance: Where the weights come from: versions, data, steps, validation score.
     """
 
-    def __init__(self, bundle: Bundle, *, device: str = "auto", mirror: bool | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "auto",
+        mirror: bool | None = None,
+        columns: int | None = None,
+    ) -> None:
         """Put an opened model on a device.
 
         Args:
             bundle: From `ushape.bundle.load_bundle`.
             device: `auto`, `cpu` or `cuda`.
             mirror: Average over flips and turns; None does what the model file says.
+            columns: Decoder columns of a U-Net++ to compute; None for all.
+
+        Raises:
+            ConfigError: The network has no such columns.
         """
         self.labels: LabelTable = bundle.header.labels
         self.provenance = bundle.header.provenance
@@ -48,7 +60,7 @@ class Predictor:
         self._facts = find_device(device)
         self._device = torch.device(self._facts.kind)
         self._channels_last = self._facts.has_fast_bf16
-        network = bundle.network.to(self._device)
+        network = prune(bundle.network, columns=columns).to(self._device)
         if self._channels_last and network.spec.kit.spatial_dims == 2:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network = network.eval()
@@ -139,18 +151,27 @@ class Predictor:
         )
 
 
-def load(model: str | Path, *, device: str = "auto", mirror: bool | None = None) -> Predictor:
+def load(
+    model: str | Path,
+    *,
+    device: str = "auto",
+    mirror: bool | None = None,
+    columns: int | None = None,
+) -> Predictor:
     """Open a trained model.
 
     Args:
         model: A run folder or a model file (`best.safetensors`).
         device: `auto`, `cpu` or `cuda`.
         mirror: Average over flips and turns of the image; None does what the model file says.
+        columns: How many decoder columns of a U-Net++ to compute, counted from the first: fewer
+            are faster. None for all.
 
     Returns:
         A predictor for arrays of any size.
 
     Raises:
         BundleError: There is no model, or it is damaged.
+        ConfigError: The network has no such columns.
     """
-    return Predictor(load_bundle(model), device=device, mirror=mirror)
+    return Predictor(load_bundle(model), device=device, mirror=mirror, columns=columns)

@@ -24,7 +24,7 @@ from ushape.device import DeviceFacts
 from ushape.errors import Stopped
 from ushape.labels import LabelTable
 from ushape.losses import LossValue, Mixture, build_loss
-from ushape.nets import build
+from ushape.nets import build_network, load_initial_weights, make_spec
 from ushape.nets.network import SegmentationNetwork
 from ushape.training.average import AveragedWeights
 from ushape.training.checkpoint import TrainState, load_state, save_state
@@ -81,7 +81,17 @@ def fit(
     Raises:
         Stopped: SIGINT or SIGTERM came; the state is saved.
     """
-    run = _Run(config, labels, train_samples, val_samples, fold, class_fractions, device, header)
+    run = _Run(
+        config,
+        labels,
+        train_samples,
+        val_samples,
+        fold,
+        class_fractions,
+        device,
+        header,
+        is_resumed=is_resumed,
+    )
     run.observer = observer
     run.restore(is_resumed=is_resumed)
     with StopRequest() as stop:
@@ -119,25 +129,29 @@ class _Run:
         class_fractions: Sequence[float],
         device: DeviceFacts,
         header: BundleHeader,
+        *,
+        is_resumed: bool,
     ) -> None:
+        self.state_path = fold / "state.pt"
         self.config, self.labels, self.fold, self.header = config, labels, fold, header
         self.train_samples, self.val_samples = train_samples, val_samples
         self.fabric = Fabric(accelerator=device.kind, devices=1, precision=config.train.precision)
         self.device = self.fabric.device
         torch.manual_seed(config.train.seed)
         model = config.model
-        self.plain = build(
+        spec = make_spec(
             model.name, in_channels=model.in_channels, classes=model.classes, **model.options
         )
+        self.plain = build_network(spec)
+        if not (is_resumed and self.state_path.exists()):
+            load_initial_weights(self.plain)
         if config.train.channels_last:
             self.plain = self.plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network, self.optimizer = self.fabric.setup(
             self.plain, build_optimizer(self.plain, config.optimizer)
         )
         self.average = AveragedWeights(self.plain, config.train.ema_decay)
-        self.judge: SegmentationNetwork = build(
-            model.name, in_channels=model.in_channels, classes=model.classes, **model.options
-        )
+        self.judge: SegmentationNetwork = build_network(spec)
         self.judge.to(self.device).eval()
         self.loss: Mixture = build_loss(
             config.loss, num_logits=model.classes, class_fractions=class_fractions
@@ -147,9 +161,8 @@ class _Run:
 
     def restore(self, *, is_resumed: bool) -> None:
         """Start the clock and the log, after loading the saved state if there is one."""
-        path = self.fold / "state.pt"
-        if is_resumed and path.exists():
-            self.state, parts = load_state(path)
+        if is_resumed and self.state_path.exists():
+            self.state, parts = load_state(self.state_path)
             self.plain.load_state_dict(parts["network"])
             self.average.load(parts["average"])
             self.optimizer.load_state_dict(parts["optimizer"])
@@ -188,6 +201,7 @@ class _Run:
             self.network,
             self.optimizer,
             self.loss,
+            self.plain.spec,
             batch,
             clip_norm=config.optimizer.clip_norm,
         )
@@ -292,7 +306,7 @@ class _Run:
         """Write the resume state."""
         self.state.spent_s = self.clock.spent_s
         save_state(
-            self.fold / "state.pt",
+            self.state_path,
             self.state,
             network=self.plain.state_dict(),
             average=self.average.weights,

@@ -16,8 +16,10 @@ from ushape.data.augment import apply_augmentation, draw_augmentation, window_si
 from ushape.data.patches import cut_windows
 from ushape.data.sample import Sample
 from ushape.data.targets import one_hot
-from ushape.losses import LossValue, Mixture
-from ushape.nets import Geometry
+from ushape.losses import AuxiliaryOutput, LossValue, Mixture, auxiliary_loss
+from ushape.nets import Geometry, NetworkSpec
+from ushape.nets.network import Output
+from ushape.nets.parts import AttentionMap, NodeHead
 
 AUGMENT_STREAM, NETWORK_STREAM = 2, 3
 """Keep the draws of augmentation and of dropout apart from each other and from those of patches."""
@@ -95,18 +97,49 @@ def crop_to_output(targets: Tensor, geometry: Geometry, patch: tuple[int, ...]) 
     return targets
 
 
+def total_loss(loss: Mixture, output: Output, spec: NetworkSpec, target: Tensor) -> LossValue:
+    """Add the losses of a network's inner outputs to that of its logits.
+
+    Logits of an inner node count by the size of its pixels, 2^-level, and the weights of all
+    logits add up to 1: the mean over the heads of a U-Net++ (Zhou et al. 2018, Eq. 1), halving
+    from level to level in others (Isensee et al. 2021). Attention maps add the mean of their
+    losses (Wang et al. 2019, Eq. 2).
+
+    Args:
+        output: The network's, for a batch.
+        target: (batch, logit channel, *output size).
+    """
+    value = loss(output.logits, target)
+    inner = list(zip(spec.auxiliary, output.auxiliary, strict=True))
+    heads = [(0.5 ** spec.node(kind.node).level, x) for kind, x in inner if type(kind) is NodeHead]
+    maps = [x for kind, x in inner if type(kind) is AttentionMap]
+    if not heads and not maps:
+        return value
+    share = 1 / (1 + sum(weight for weight, _ in heads))
+    auxiliary = [AuxiliaryOutput(x, "logits", weight * share) for weight, x in heads]
+    auxiliary += [
+        AuxiliaryOutput(torch.sigmoid(x.float()), "attention", 1 / len(maps)) for x in maps
+    ]
+    extra = auxiliary_loss(loss, auxiliary, target)
+    return LossValue(
+        share * value.total + extra.total,
+        {**value.parts, **extra.parts},
+        {**value.factors, **extra.factors},
+    )
+
+
 def train_step(
     fabric: Fabric,
     network: _FabricModule,
     optimizer: _FabricOptimizer,
     loss: Mixture,
+    spec: NetworkSpec,
     batch: Batch,
     *,
     clip_norm: float,
 ) -> LossValue:
     """Update the weights once and return the loss before the update."""
-    logits = network(batch.images).logits
-    value = loss(logits, batch.target)
+    value = total_loss(loss, network(batch.images), spec, batch.target)
     optimizer.zero_grad(set_to_none=True)
     fabric.backward(value.total)
     fabric.clip_gradients(network, optimizer, max_norm=clip_norm, error_if_nonfinite=False)

@@ -32,6 +32,7 @@ from ushape.inference import plan_image
 from ushape.labels import LabelTable
 from ushape.losses import build_loss
 from ushape.nets import geometry_of, make_spec
+from ushape.nets.parts import FineHead
 from ushape.plan import (
     Fingerprint,
     Plan,
@@ -141,6 +142,11 @@ def _check_plan(run_plan: Plan) -> None:
     spec = make_spec(
         model.name, in_channels=model.in_channels, classes=model.classes, **model.options
     )
+    if any(isinstance(output, FineHead) for output in spec.auxiliary):
+        raise ConfigError(
+            f"{model.name} is trained in two passes, on whole images and on regions of them, which "
+            "this release does not do yet: build it with ushape.build and train it by hand"
+        )
     geometry = geometry_of(spec)
     try:
         geometry.output_size(config.tiling.tile_size)

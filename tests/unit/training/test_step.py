@@ -22,7 +22,7 @@ from ushape.config.schema import (
 from ushape.data.sample import Sample
 from ushape.losses import build_loss
 from ushape.nets import build, geometry_of, make_spec
-from ushape.training.step import crop_to_output, make_batch, stream_seed, train_step
+from ushape.training.step import crop_to_output, make_batch, stream_seed, total_loss, train_step
 
 CPU = torch.device("cpu")
 PLAIN = AugmentConfig(
@@ -186,7 +186,9 @@ def fabric_step(network, optimizer, batch, *, clip_norm=1e9):
     fabric = Fabric(accelerator="cpu", devices=1)
     wrapped, wrapped_optimizer = fabric.setup(network, optimizer)
     loss = build_loss("dice + bce", num_logits=1, class_fractions=[0.5])
-    return train_step(fabric, wrapped, wrapped_optimizer, loss, batch, clip_norm=clip_norm)
+    return train_step(
+        fabric, wrapped, wrapped_optimizer, loss, network.spec, batch, clip_norm=clip_norm
+    )
 
 
 def small():
@@ -216,3 +218,61 @@ def test_the_gradient_is_clipped_as_a_whole():
     moved = [a - b for a, b in zip(network.parameters(), before.parameters(), strict=True)]
     length = torch.cat([change.flatten() for change in moved]).norm()
     assert float(length.detach()) == pytest.approx(0.01, rel=1e-2)
+
+
+def bce(num_logits: int = 1):
+    return build_loss("bce", num_logits=num_logits, class_fractions=[0.5] * num_logits)
+
+
+def random_target(*size: int) -> torch.Tensor:
+    return (torch.rand(2, 1, *size) > 0.5).float()
+
+
+def test_heads_of_a_nested_network_count_alike() -> None:
+    network = build("unet_plusplus", width=2, levels=4)
+    output, target = network(torch.randn(2, 1, 16, 16)), random_target(16, 16)
+
+    total = total_loss(bce(), output, network.spec, target).total
+
+    heads = [output.logits, *output.auxiliary]
+    each = [torch.nn.functional.binary_cross_entropy_with_logits(x, target) for x in heads]
+    assert len(heads) == 3
+    torch.testing.assert_close(total, torch.stack(each).mean())
+
+
+def test_heads_count_half_as_much_a_level_lower_and_see_the_mean_of_the_target() -> None:
+    network = build("unet_residual", width=2, levels=5, blocks=(1, 1, 1, 1, 1))
+    output, target = network(torch.randn(2, 1, 32, 32)), random_target(32, 32)
+
+    total = total_loss(bce(), output, network.spec, target).total
+
+    assert [x.shape[-1] for x in output.auxiliary] == [16, 8]
+    logistic = torch.nn.functional.binary_cross_entropy_with_logits
+    targets = [target, *(torch.nn.functional.avg_pool2d(target, n) for n in (2, 4))]
+    heads = [output.logits, *output.auxiliary]
+    weights = [1 / 1.75, 0.5 / 1.75, 0.25 / 1.75]
+    expected = sum(w * logistic(x, t) for w, x, t in zip(weights, heads, targets, strict=True))
+    torch.testing.assert_close(total, expected)
+
+
+def test_attention_maps_are_compared_with_the_foreground() -> None:
+    network = build("unet_25d", width=2)
+    target = torch.zeros(2, 1, 4, 32, 32)
+    target[..., 16:, :] = 1
+    output = network(torch.randn(2, 1, 4, 32, 32))
+
+    maps = [torch.full_like(x, 40.0) for x in output.auxiliary]  # sees everything
+    right = [_half(x) for x in output.auxiliary]
+    plain = bce()(output.logits, target).total
+    everything = total_loss(bce(), output._replace(auxiliary=tuple(maps)), network.spec, target)
+    half = total_loss(bce(), output._replace(auxiliary=tuple(right)), network.spec, target)
+
+    assert len(maps) == 5
+    torch.testing.assert_close(half.total, plain, atol=1e-2, rtol=0)
+    torch.testing.assert_close(everything.total - plain, torch.tensor(1 / 3), atol=2e-2, rtol=0)
+
+
+def _half(x: torch.Tensor) -> torch.Tensor:
+    logits = torch.full_like(x, -40.0)
+    logits[..., x.shape[-2] // 2 :, :] = 40.0
+    return logits

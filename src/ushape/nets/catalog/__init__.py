@@ -106,8 +106,8 @@ def make_spec(name: str, *, in_channels: int = 1, classes: int = 1, **options: A
         accepted |= {"in_channels": in_channels, "classes": classes}
     else:
         extended = options.get(inner.name, inner.default)
-        if extended not in _ENTRIES or inner_option(_ENTRIES[extended]) is not None:
-            known = [n for n, function in _ENTRIES.items() if inner_option(function) is None]
+        known = [n for n, function in _ENTRIES.items() if inner_option(function) is None]
+        if extended not in known:
             raise ConfigError(f"{name}: {unknown_name('network', str(extended), known)}")
         accepted = accept_options(name, entry, options, inner=_ENTRIES[extended])
         accepted["make_inner"] = partial(make_spec, in_channels=in_channels, classes=classes)

@@ -85,7 +85,8 @@ def unet_branch(
     if freeze_until not in [entry.name for entry in spec.nodes]:
         known = ", ".join(entry.name for entry in spec.nodes)
         raise ConfigError(f"freeze_until={freeze_until!r}: give one of the nodes {known}")
-    return replace(spec, frozen=read_by(spec, freeze_until))
+    frozen = {*inner.frozen, *read_by(spec, freeze_until)}
+    return replace(spec, frozen=tuple(n.name for n in spec.nodes if n.name in frozen))
 
 
 def read_by(spec: NetworkSpec, name: str) -> tuple[str, ...]:
