@@ -13,6 +13,8 @@ PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11 python; d
 	&& echo "$$name" && break; done)
 endif
 
+TIMM_VENV ?= .venv-timm
+
 STAMP := $(VENV)/.made
 STAMP_USE := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
@@ -20,7 +22,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers format install install-dev clean
+.PHONY: help demo test test-timm check lint types layers format install install-dev clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +32,9 @@ demo: $(STAMP_USE)  ## Synthetic data, training, prediction, evaluation and repo
 
 test: $(STAMP_DEV)  ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+test-timm: $(TIMM_VENV)/.installed  ## Test pretrained encoders, in an environment of their own
+	$(TIMM_VENV)/bin/python -m pytest tests/timm $(ARGS)
 
 check: lint types layers  ## Check format, lint, types and layers
 
@@ -52,7 +57,7 @@ install: $(STAMP_USE)  ## Only make the environment, to use ushape
 install-dev: $(STAMP_DEV)  ## Only make the environment, to develop ushape
 
 clean:  ## Remove the environment, the demo and all caches
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
+	rm -rf $(VENV) $(TIMM_VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
 		.hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -79,3 +84,9 @@ $(STAMP_DEV): $(STAMP) $(REQUIREMENTS)
 	@echo "Installing ushape and its tools into $(VENV); torch makes this take minutes ..."
 	$(PIP_INSTALL) -e ".[dev]"
 	@touch $(STAMP_USE) $@
+
+$(TIMM_VENV)/.installed: $(REQUIREMENTS) environments/timm.txt
+	"$(PYTHON)" -m venv --clear $(TIMM_VENV)
+	$(TIMM_VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt \
+		-e . -r environments/timm.txt
+	@touch $@

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import assert_never
 
+from ushape.errors import ConfigError
 from ushape.nets.axis import AxisLayer, Convolve, Crop, Extent, Interpolate, Repeat, pool
 from ushape.nets.parts import (
     BackboneDown,
@@ -102,7 +103,13 @@ def _decoder_ways(
         enlarged = layer.extent(enlarged)
 
     def crop(given: Extent, wanted: Extent) -> Crop:
-        return Crop((wanted.loss - given.loss) // wanted.stride // 2)
+        surplus = (wanted.loss - given.loss) // wanted.stride
+        if surplus < 0:
+            raise ConfigError(
+                f"{spec.name}, node {node.name}: unpadded blocks leave a skip smaller than the "
+                "enlarged map: use smaller kernels on its level, or pad"
+            )
+        return Crop(surplus // 2)
 
     ways: list[Way] = [(node.source, (*up, *block))]
     is_gated = isinstance(spec.merge, GatedConcatenate)

@@ -48,7 +48,7 @@ class FigureRow:
         size: Spatial size of the result.
         parameters: Trainable and frozen ones, the way up or down to this node included.
         receptive_field: Input pixels that one element of the result can depend on; None where
-            `geometry` does not follow the layers.
+            `geometry` does not follow the layers (backbones, attention maps).
     """
 
     node: str
@@ -183,7 +183,7 @@ def _rows(
     yield from rows.values()
     output = rows[spec.nodes[-1].name]
     head = f"conv {times(spec.head_kernel) if spec.head_kernel else ones(spec.kit)}"
-    seen = tuple(axis.receptive_field for axis in geometry.nodes[LOGITS])
+    seen = _seen(spec, geometry, LOGITS)
     yield _output_row(output, HEAD, head, spec.classes, counts.by_part[HEAD], seen)
     for place, auxiliary in enumerate(spec.auxiliary):
         yield _auxiliary_row(spec, rows, auxiliary, place, head, counts)
@@ -194,7 +194,6 @@ def _rows(
 def _node_row(
     spec: NetworkSpec, geometry: Geometry, node: Node, size: Size, parameters: int
 ) -> FigureRow:
-    is_published = spec.backbone is not None and node.column == 0
     return FigureRow(
         node=node.name,
         level=node.level,
@@ -205,10 +204,14 @@ def _node_row(
         channels=spec.width(node.name),
         size=geometry.node_size(node.name, size),
         parameters=parameters,
-        receptive_field=None
-        if is_published
-        else tuple(axis.receptive_field for axis in geometry.nodes[node.name]),
+        receptive_field=_seen(spec, geometry, node.name),
     )
+
+
+def _seen(spec: NetworkSpec, geometry: Geometry, name: str) -> Size | None:
+    if spec.backbone is not None:
+        return None
+    return tuple(axis.receptive_field for axis in geometry.nodes[name])
 
 
 def _output_row(

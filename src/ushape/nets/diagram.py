@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ushape.nets.diagram_boxes import GAP, Box, Group
-from ushape.nets.diagram_layout import UNDER_BOWS, Layout, bow_height, lay_out
+from ushape.nets.diagram_layout import (
+    FRAME_LEFT,
+    FRAME_RIGHT,
+    UNDER_BOWS,
+    Layout,
+    bow_height,
+    lay_out,
+)
 from ushape.nets.diagram_legend import (
     BRANCH,
     CONV,
@@ -144,8 +151,8 @@ class _Picture:
         for start, end in group.shortcuts:
             a, b = group.boxes[start], group.boxes[end]
             low = y + b.height / 2 + 2
-            begin, finish = (a.middle, y + a.height / 2 + 2), (b.x + 3, low)
-            bend = ((a.middle + b.x) / 2, max(begin[1], low) + 20)
+            begin, finish = (a.right - 4, y + a.height / 2 + 2), (b.x + 3, low)
+            bend = ((a.right + b.x) / 2, max(begin[1], low) + 20)
             self.canvas.arc(begin, bend, finish, SHORTCUT, is_dashed=True)
 
     def _mark(self, center: Point, letter: str) -> None:
@@ -160,7 +167,9 @@ class _Picture:
         tall = max(box.height for box in group.boxes if box.kind != "image")
         y = self.layout.rows[node.level] + tall / 2 + 18
         y += UNDER_BOWS if group.shortcuts else 0.0
-        if node.name == self.spec.lowest or self.is_dense:
+        if self.is_dense:
+            place, anchor = (group.right - 2, y), "end"
+        elif node.name == self.spec.lowest:
             place, anchor = ((group.left + group.right) / 2, y), "middle"
         elif node.column == 0:
             place, anchor = (group.result.middle - 8, y), "end"
@@ -186,12 +195,12 @@ class _Picture:
         """Frame what the library's encoder publishes."""
         groups = [g for g in self.layout.groups.values() if g.node.column == 0]
         top = self._row(groups[0]) - groups[0].result.height / 2 - 26
-        left, right = groups[0].left - 12, groups[-1].right + 14
+        left, right = groups[0].left - FRAME_LEFT, groups[-1].right + FRAME_RIGHT
         bottom = self._row(groups[-1]) + groups[-1].result.height / 2 + 26
         self.canvas.box((left, top), (right - left, bottom - top), fill="#f6f2e9", stroke="#b09a6a")
         assert self.spec.backbone is not None
         name = f"{self.spec.backbone.model} (timm)"
-        self.canvas.text((left + 6, bottom - 8), name, anchor="start", color="#7a6630")
+        self.canvas.text((left, bottom + 18), name, anchor="start", color="#7a6630")
 
     # Ways between groups
 

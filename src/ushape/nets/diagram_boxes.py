@@ -125,7 +125,7 @@ def width_of(channels: int) -> float:
 
 def _height(size: Sequence[int], image: Sequence[int]) -> float:
     share = math.prod(size[-2:]) / math.prod(image[-2:])
-    return max(SHORTEST, TALLEST * share**0.275)
+    return max(SHORTEST, TALLEST * math.pow(share, 0.275))
 
 
 def _group(spec: NetworkSpec, node: Node, height: float) -> Group:

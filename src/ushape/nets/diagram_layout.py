@@ -10,6 +10,10 @@ from ushape.nets.spec import NetworkSpec
 from ushape.sizes import Size
 
 LABEL, SIZE_LABEL, BETWEEN = 20.0, 24.0, 30.0
+HALF_STEP = 74.0
+FRAME_LEFT, FRAME_RIGHT = 44.0, 14.0
+"""How far the frame of a backbone reaches beyond its boxes; the sizes stand on the left."""
+
 UNDER_BOWS = 13.0
 """How much lower sizes stand where a block's inputs are added, by bows below the boxes."""
 
@@ -33,8 +37,11 @@ class Layout:
 def lay_out(spec: NetworkSpec, geometry: Geometry, size: Size) -> Layout:
     """Place every box of a network at an input size."""
     groups = compose(spec, geometry, size)
-    place = _place_triangle if spec.nesting == "dense" else _place_u
-    placed, image = place(spec, groups, image_box(spec))
+    image = image_box(spec)
+    if spec.nesting == "dense":
+        placed, image = _place_triangle(groups), replace(image, x=-image.width - 1.6 * GAP)
+    else:
+        placed, image = _place_u(spec, groups, image)
     rows, lanes = _rows(spec, placed)
     return Layout(placed, rows, lanes, image)
 
@@ -54,12 +61,13 @@ def _place_u(
 ) -> tuple[dict[str, Group], Box]:
     """Place the U: each group starts below, or above, the end of the one before."""
     placed: dict[str, Group] = {}
-    below_image = image.width / 2 + WIDE_GAP
     previous: Group | None = None
     for node in spec.nodes:
         group = _placed(groups[node.name], 0)
         if previous is None:
-            start = 0.0 if spec.backbone is None else below_image
+            start = 0.0 if spec.backbone is None else image.right + FRAME_LEFT + WIDE_GAP / 2
+        elif spec.backbone is not None and previous.node.name == spec.lowest:
+            start = previous.right + FRAME_RIGHT + GAP
         else:
             meets = previous.result.middle
             if len(previous.boxes) == previous.entry + 1:  # nothing leads to the right
@@ -70,15 +78,11 @@ def _place_u(
     return placed, image if spec.backbone is not None else first.boxes[0]
 
 
-def _place_triangle(
-    spec: NetworkSpec, groups: dict[str, Group], image: Box
-) -> tuple[dict[str, Group], Box]:
-    half = 74.0
-    placed = {
-        name: _placed(group, half * (group.node.level + 2 * group.node.column))
+def _place_triangle(groups: dict[str, Group]) -> dict[str, Group]:
+    return {
+        name: _placed(group, HALF_STEP * (group.node.level + 2 * group.node.column))
         for name, group in groups.items()
     }
-    return placed, replace(image, x=-image.width - 1.6 * GAP)
 
 
 def _rows(

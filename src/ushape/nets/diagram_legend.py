@@ -8,14 +8,17 @@ from ushape.nets.geometry import Geometry
 from ushape.nets.parts import (
     Add,
     AttentionMap,
+    Block,
     FineHead,
     GatedConcatenate,
+    KitSpec,
     NoBlock,
     NodeHead,
     PublishedMap,
+    ResidualBlock,
     VNetBlock,
 )
-from ushape.nets.phrases import block_text, down_text, ones, times, unit_text, up_text
+from ushape.nets.phrases import block_text, down_text, followed, ones, times, unit_text, up_text
 from ushape.nets.spec import NetworkSpec
 from ushape.nets.svg import Canvas, text_width
 
@@ -52,7 +55,7 @@ def legend(spec: NetworkSpec, geometry: Geometry) -> list[tuple[str | None, str]
         units = _unique(block_text(kit, block) for block in blocks)
         units = [f"into each box: {text}" for text in units]
     else:
-        units = _unique(unit_text(kit, b) for b in blocks if not isinstance(b, PublishedMap))
+        units = _unique(text for block in blocks for text in _arrow_texts(kit, block))
     steps = [level.step for level in spec.levels if level.step]
     found: list[tuple[str | None, str]] = [(CONV, text) for text in units]
     found += [(DOWN, text) for text in _unique(down_text(kit, step) for step in steps)]
@@ -71,6 +74,18 @@ def legend(spec: NetworkSpec, geometry: Geometry) -> list[tuple[str | None, str]
         words += ", one for each pass"
     found.append((HEAD, words))
     return found
+
+
+def _arrow_texts(kit: KitSpec, block: Block) -> list[str]:
+    """Say what the arrows between the boxes of one block stand for."""
+    if isinstance(block, NoBlock | PublishedMap):
+        return []
+    if not isinstance(block, ResidualBlock):
+        return [unit_text(kit, block)]
+    layer = followed(kit, f"conv {times(block.kernel_size)}")
+    if block.repeats == 1 and not block.stem:
+        return [layer]
+    return [layer, unit_text(kit, block)] if block.stem else [unit_text(kit, block)]
 
 
 def _additions(spec: NetworkSpec) -> Iterable[tuple[str | None, str]]:

@@ -37,13 +37,16 @@ def _draw_u(figure: Figure) -> list[str]:
     nodes = [row for row in figure.rows if row.node.startswith("x_")]
     labels = {row.node: f"{row.channels} @ {format_size(row.size)}" for row in nodes}
     half = max(len(label) for label in labels.values()) // 2 + 2
-    lines = []
+    lines: list[str] = []
+    first = min(row.level for row in nodes if row.column == 0)
     for level in range(max(row.level for row in nodes) + 1):
         here = sorted((row for row in nodes if row.level == level), key=lambda row: row.column)
         starts = [half * (row.level + 2 * row.column) for row in here]
         if level:
             lines.append(_slopes(here, nodes, half))
         lines.append(_arrows([row.node for row in here], starts))
+        if level == first - 1:  # a backbone's first map is smaller than the image
+            lines[-1] = " " * (half * level) + "image" + lines[-1][half * level + 5 :]
         if level == 0:
             lines[-1] += " --> logits"
         lines.append(_place([labels[row.node] for row in here], starts))

@@ -78,7 +78,7 @@ def followed(kit: KitSpec, layers: str, ending: Ending = "normed") -> str:
 def unit_text(kit: KitSpec, block: Block) -> str:
     """Describe what a block does once a width (or, residual blocks, once a repeat)."""
     if isinstance(block, NoBlock):
-        return ""
+        return "no layers"
     if isinstance(block, PublishedMap):
         return "the backbone's map"
     kernel = times(block.kernel_size)
