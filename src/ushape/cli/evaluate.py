@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ushape.cli.groups import GroupOption, parse_groups
 from ushape.cli.output import (
     ForegroundOption,
     JsonOption,
@@ -15,6 +16,32 @@ from ushape.cli.output import (
     print_problems,
     progress_bar,
 )
+
+if TYPE_CHECKING:
+    from ushape.evaluate import Evaluation
+
+MetricsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,...",
+        help="Metrics such as hd95,nsd,cldice, or overlap, surface, topology, objects, all. "
+        "Default: overlap,hd95,nsd; for binary targets V_rand too.",
+    ),
+]
+ToleranceOption = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="Of NSD and boundary F, in mm (or pixels). Default: one voxel."),
+]
+SpacingOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="Z,Y,X", help="Edges of a voxel in mm. Default: from the files, else pixels."
+    ),
+]
+IgnoreOption = Annotated[
+    str | None,
+    typer.Option(metavar="VALUE", help="Label value of true pixels that count nowhere."),
+]
 
 
 def evaluate(
@@ -37,16 +64,26 @@ def evaluate(
         str,
         typer.Option(metavar="SIDE", help="V_rand's regions: auto, background or foreground."),
     ] = "auto",
+    metrics: MetricsOption = None,
+    tolerance: ToleranceOption = None,
+    spacing: SpacingOption = None,
+    iou: Annotated[
+        float, typer.Option(metavar="X", help="Objects match above this IoU (instance scores).")
+    ] = 0.5,
+    ignore: IgnoreOption = None,
+    group: GroupOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Score predictions: Dice, IoU, precision, recall, V_rand, with intervals over cases."""
+    """Score predictions: overlap, surfaces, topology, objects, with intervals over cases."""
     from ushape.cli.texts import evaluation_lines
     from ushape.errors import ConfigError
     from ushape.evaluate import evaluate_folders, write_evaluation
-    from ushape.labels import parse_names
+    from ushape.labels import parse_names, parse_value
 
     if regions not in ("auto", "background", "foreground"):
         raise ConfigError(f"--regions {regions}: choose auto, background or foreground")
+    if not 0 <= iou < 1:
+        raise ConfigError(f"--iou {iou}: give a number from 0 to below 1, such as 0.5")
     with progress_bar("evaluating") as progress:
         evaluation = evaluate_folders(
             predictions,
@@ -55,15 +92,95 @@ def evaluate(
             names=parse_names(labels) if labels else None,
             regions=regions,
             progress=progress,
+            metrics=metrics,
+            tolerance=tolerance,
+            spacing_mm=parse_spacing(spacing),
+            ignore=parse_value(ignore) if ignore else None,
+            group_of=parse_groups(group),
+            min_iou=iou,
         )
     table, details = write_evaluation(evaluation, (out or predictions) / "evaluation")
     if json:
         print_json(evaluation.to_json())
     else:
-        typer.echo("\n".join(evaluation_lines(evaluation)))
+        typer.echo("\n".join([*evaluation_lines(evaluation), *more_lines(evaluation)]))
         if evaluation.num_without_prediction:
             typer.echo(f"{evaluation.num_without_prediction} truths have no prediction: left out")
         typer.echo(f"written to {table} and {details}")
         print_problems(evaluation.problems)
     if evaluation.problems:
         raise typer.Exit(1)
+
+
+def parse_spacing(text: str | None) -> tuple[float, ...] | None:
+    """Read `--spacing`: one number, or one an axis.
+
+    Raises:
+        ConfigError: A number is not positive.
+
+    >>> parse_spacing("3,0.5,0.5")
+    (3.0, 0.5, 0.5)
+    """
+    from ushape.errors import ConfigError
+
+    if text is None:
+        return None
+    try:
+        edges = tuple(float(piece) for piece in text.split(","))
+    except ValueError:
+        edges = (-1.0,)
+    if not all(0 < edge < float("inf") for edge in edges):
+        raise ConfigError(f"--spacing {text}: give positive numbers in mm, such as 3,0.5,0.5")
+    return edges
+
+
+def more_lines(evaluation: Evaluation) -> list[str]:
+    """Write what goes beyond overlap: means of all other metrics, units, empty cases, groups."""
+    return [*_tables(evaluation), *_notes(evaluation)]
+
+
+def _tables(evaluation: Evaluation) -> list[str]:
+    """Write means with intervals, four metrics a table."""
+    from ushape.cli.texts import interval_text
+    from ushape.evaluate import OVERLAP_METRICS
+
+    others = [column for column in evaluation.class_means if column not in OVERLAP_METRICS]
+    width = max(10, *(len(name) for name in evaluation.class_names))
+    lines = []
+    for start in range(0, len(others), 4):
+        columns = others[start : start + 4]
+        lines += ["", f"{'':{width}}  " + "".join(f"{column:<26}" for column in columns)]
+        for number, name in enumerate(evaluation.class_names):
+            cells = (evaluation.class_means[column][number] for column in columns)
+            lines.append(
+                f"{name:{width}}  " + "".join(f"{interval_text(cell):<26}" for cell in cells)
+            )
+    return [line.rstrip() for line in lines]
+
+
+def _notes(evaluation: Evaluation) -> list[str]:
+    from ushape.metrics import METRICS
+
+    settings = evaluation.settings
+    lines = []
+    if {"nsd", "boundary_f"} & set(settings.metrics):
+        unit = "mm" if settings.unit == "mm" else "(pixels: no spacing is known)"
+        lines.append(f"tolerance of surfaces {settings.tolerance:g} {unit}")
+    has_lengths = any(METRICS[name].is_length for name in settings.metrics)
+    for name, found in zip(evaluation.class_names, evaluation.presence, strict=False):
+        if found.missed or found.spurious:
+            lost = " (they have no distance)" if has_lengths else ""
+            rates = found.to_json()
+            lines.append(
+                f"{name}: in {found.both + found.missed} cases, missed in {found.missed}, "
+                f"predicted where it is not in {found.spurious}{lost}; by case "
+                f"recall {_rate(rates['recall'])}, precision {_rate(rates['precision'])}"
+            )
+    groups = {case.group for case in evaluation.cases if case.group is not None}
+    if groups:
+        lines.append(f"intervals over {len(groups)} groups of cases, drawn as a whole")
+    return lines
+
+
+def _rate(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

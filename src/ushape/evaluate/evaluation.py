@@ -1,112 +1,32 @@
-"""Scores of label maps in memory, by case and over all cases."""
+"""Score label maps in memory, by case and over all cases."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from ushape.errors import ShapeError
+from ushape.evaluate.measure import MaskPair, measure
+from ushape.evaluate.scores import CaseScores, Evaluation, Presence
+from ushape.evaluate.settings import OVERLAP_METRICS, ScoreSettings, choose_metrics
 from ushape.labels import LabelTable
-from ushape.metrics import (
-    Interval,
-    bootstrap_mean,
-    count_table,
-    overlap_scores,
-    region_scores,
-)
+from ushape.metrics import METRICS, bootstrap_mean
+from ushape.metrics.checks import Mask
+from ushape.sizes import format_size
 
-OVERLAP_METRICS = ("dice", "iou", "precision", "recall")
-
-RAND_CONVENTION = (
-    "V_rand: foreground-restricted Rand F-score of ISBI 2012 (Arganda-Carreras et al. 2015, "
-    "alpha 0.5). Regions are connected components over faces; only pixels inside true regions "
-    "count; a pixel that the prediction gives to no region is a region of its own. Borders are "
-    "not thinned, and the prediction is not thresholded anew."
-)
-
-EMPTY_RULE = (
-    "A class that a case holds neither in truth nor in prediction has no score there (empty cell) "
-    "and is left out of its mean."
-)
+__all__ = [
+    "OVERLAP_METRICS",
+    "CaseScores",
+    "Evaluation",
+    "LabelMap",
+    "evaluate_maps",
+    "evaluate_masks",
+    "summarise",
+]
 
 LabelMap = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class CaseScores:
-    """Scores of one case.
-
-    Attributes:
-        id: The case.
-        classes: Metric -> one value for each foreground class; nan where undefined.
-        v_rand: V_rand of a binary target, else None.
-    """
-
-    id: str
-    classes: Mapping[str, tuple[float, ...]]
-    v_rand: float | None = None
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores of a set of cases.
-
-    Attributes:
-        class_names: Foreground classes.
-        cases: By case.
-        class_means: Metric -> one interval for each foreground class, over cases.
-        v_rand: Its interval, for binary targets.
-        regions: Which side V_rand's regions are: `background` or `foreground`.
-        problems: What could not be evaluated.
-        num_without_prediction: Truths that no prediction was given for.
-    """
-
-    class_names: tuple[str, ...]
-    cases: tuple[CaseScores, ...]
-    class_means: Mapping[str, tuple[Interval, ...]]
-    v_rand: Interval | None
-    regions: str | None
-    problems: tuple[str, ...] = ()
-    num_without_prediction: int = 0
-
-    @property
-    def mean_dice(self) -> float:
-        """Mean Dice over the foreground classes that have one."""
-        means = [interval.mean for interval in self.class_means["dice"]]
-        defined = [mean for mean in means if math.isfinite(mean)]
-        return sum(defined) / len(defined) if defined else math.nan
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data, undefined values as null."""
-        return {
-            "conventions": [EMPTY_RULE, *([RAND_CONVENTION] if self.v_rand else [])],
-            "regions": self.regions,
-            "summary": {
-                **{
-                    name: {
-                        metric: _interval_json(self.class_means[metric][number])
-                        for metric in OVERLAP_METRICS
-                    }
-                    for number, name in enumerate(self.class_names)
-                },
-                **({"v_rand": _interval_json(self.v_rand)} if self.v_rand else {}),
-            },
-            "cases": [self._case_json(case) for case in self.cases],
-            "problems": list(self.problems),
-            "truths_without_prediction": self.num_without_prediction,
-        }
-
-    def _case_json(self, case: CaseScores) -> dict[str, Any]:
-        scores: dict[str, Any] = {"id": case.id}
-        for number, name in enumerate(self.class_names):
-            scores[name] = {m: _finite(case.classes[m][number]) for m in OVERLAP_METRICS}
-        if case.v_rand is not None:
-            scores["v_rand"] = _finite(case.v_rand)
-        return scores
 
 
 def evaluate_maps(
@@ -116,8 +36,12 @@ def evaluate_maps(
     labels: LabelTable,
     *,
     regions: str = "auto",
+    settings: ScoreSettings | None = None,
+    spacing: float | Sequence[float] = 1.0,
+    ignore: Mask | None = None,
+    group: str | None = None,
 ) -> CaseScores:
-    """Score one case.
+    """Score one case of two label maps.
 
     Args:
         id: Its name.
@@ -126,16 +50,70 @@ def evaluate_maps(
         labels: The classes.
         regions: Which side V_rand takes as regions: `background` (cells between membranes),
             `foreground` (touching cells), or `auto`: the side with more components in this truth.
+            Where `settings` are given, theirs holds.
+        settings: What to measure; by default what suits the kind of target.
+        spacing: Edges of a voxel, in the unit of the settings.
+        ignore: True for pixels that do not count, shape (*size).
+        group: The subject that the case belongs to.
     """
-    scores = overlap_scores(count_table(prediction, truth, len(labels.classes)))
-    classes = {
-        metric: tuple(float(value) for value in getattr(scores, metric)[1:])
-        for metric in OVERLAP_METRICS
-    }
-    if labels.target != "binary":
-        return CaseScores(id, classes)
-    found = region_scores(prediction == 1, truth == 1, regions=regions)
-    return CaseScores(id, classes, found.v_rand)
+    classes = range(1, len(labels.classes))
+    chosen = settings or ScoreSettings(choose_metrics(None, labels.target), regions=regions)
+    pairs = (
+        MaskPair(prediction == number, truth == number, chosen, spacing, ignore)
+        for number in classes
+    )
+    return _score(id, pairs, group, has_v_rand=labels.target == "binary")
+
+
+def evaluate_masks(
+    id: str,
+    prediction: npt.NDArray[np.bool_],
+    truth: npt.NDArray[np.bool_],
+    settings: ScoreSettings,
+    *,
+    spacing: float | Sequence[float] = 1.0,
+    ignore: Mask | None = None,
+    group: str | None = None,
+) -> CaseScores:
+    """Score one case of classes that may overlap, each a mask of its own.
+
+    Args:
+        id: Its name.
+        prediction: Masks of the foreground classes, shape (K, *size), bool.
+        truth: Same shape.
+        settings: What to measure.
+        spacing: Edges of a voxel, in the unit of the settings.
+        ignore: True for pixels that do not count, shape (*size).
+        group: The subject that the case belongs to.
+
+    Raises:
+        ShapeError: The two differ in shape.
+    """
+    if prediction.shape != truth.shape:
+        raise ShapeError(
+            f"predicted masks {format_size(prediction.shape)} and true ones "
+            f"{format_size(truth.shape)} differ in shape: give the same classes and pixels"
+        )
+    pairs = (
+        MaskPair(predicted, true, settings, spacing, ignore)
+        for predicted, true in zip(prediction, truth, strict=True)
+    )
+    return _score(id, pairs, group, has_v_rand=False)
+
+
+def _score(
+    id: str, pairs: Iterable[MaskPair], group: str | None, *, has_v_rand: bool
+) -> CaseScores:
+    columns: dict[str, list[float]] = {}
+    presence = []
+    for pair in pairs:
+        for column, value in measure(pair).items():
+            columns.setdefault(column, []).append(value)
+        seen = True if pair.ignore is None else ~pair.ignore
+        presence.append((bool((pair.prediction & seen).any()), bool((pair.truth & seen).any())))
+    v_rand = columns.pop("v_rand")[0] if has_v_rand and "v_rand" in columns else None
+    classes = {column: tuple(values) for column, values in columns.items()}
+    return CaseScores(id, classes, v_rand, tuple(presence), group)
 
 
 def summarise(
@@ -145,30 +123,42 @@ def summarise(
     regions: str | None = None,
     problems: Sequence[str] = (),
     seed: int = 0,
+    settings: ScoreSettings | None = None,
 ) -> Evaluation:
-    """Average over cases, with a 95 % bootstrap interval over cases."""
+    """Average over cases, with a 95 % bootstrap interval over cases, or over their groups."""
     names = tuple(entry.name for entry in labels.foreground)
+    groups = [case.group for case in cases]
+    members = [group for group in groups if group is not None]
+    units = members if members and len(members) == len(groups) else None
+    columns = tuple(cases[0].classes) if cases else OVERLAP_METRICS
     means = {
-        metric: tuple(
-            bootstrap_mean([case.classes[metric][number] for case in cases], seed=seed)
+        column: tuple(
+            bootstrap_mean(
+                [case.classes[column][number] for case in cases], groups=units, seed=seed
+            )
             for number in range(len(names))
         )
-        for metric in OVERLAP_METRICS
+        for column in columns
     }
     rand = [case.v_rand for case in cases if case.v_rand is not None]
-    interval = bootstrap_mean(rand, seed=seed) if rand else None
-    return Evaluation(names, tuple(cases), means, interval, regions, tuple(problems))
+    interval = bootstrap_mean(rand, groups=units, seed=seed) if rand else None
+    return Evaluation(
+        names,
+        tuple(cases),
+        means,
+        interval,
+        regions,
+        tuple(problems),
+        settings=settings or ScoreSettings(tuple(c for c in columns if c in METRICS)),
+        presence=tuple(_presence(cases, number) for number in range(len(names))),
+    )
 
 
-def _interval_json(interval: Interval) -> dict[str, Any]:
-    return {
-        "mean": _finite(interval.mean),
-        "low": _finite(interval.low),
-        "high": _finite(interval.high),
-        "cases": interval.num_cases,
-        "undefined": interval.num_undefined,
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _presence(cases: Sequence[CaseScores], number: int) -> Presence:
+    seen = [case.presence[number] for case in cases if case.presence]
+    return Presence(
+        both=seen.count((True, True)),
+        missed=seen.count((False, True)),
+        spurious=seen.count((True, False)),
+        neither=seen.count((False, False)),
+    )

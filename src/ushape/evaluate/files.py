@@ -1,36 +1,40 @@
-"""Score a folder of predicted label pictures against the truth, and write the tables."""
+"""Score a folder of predicted label pictures against the truth."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import math
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from ushape.data.io import PICTURE_SUFFIXES, read_label
-from ushape.data.layouts import find_cases, natural_key
-from ushape.data.preprocess import read_target
+from ushape.data.layouts import natural_key
 from ushape.errors import DataError
-from ushape.evaluate.evaluation import (
-    OVERLAP_METRICS,
-    CaseScores,
-    Evaluation,
-    evaluate_maps,
-    summarise,
+from ushape.evaluate.evaluation import evaluate_maps, summarise
+from ushape.evaluate.scores import CaseScores, Evaluation
+from ushape.evaluate.settings import ScoreSettings, check_tolerance, choose_metrics
+from ushape.evaluate.sources import (
+    LabelFile,
+    Reader,
+    failed_before,
+    find_labels,
+    find_pictures,
+    find_truths,
+    name_some,
+    read_picture,
+    read_truths,
 )
-from ushape.files import write_json, write_text
-from ushape.labels import LabelTable, choose_labels
-from ushape.metrics import Interval, choose_regions
+from ushape.labels import LabelTable
+from ushape.metrics import choose_regions
 from ushape.sizes import format_size
 
-RECORD = "predictions.json"
+
+@dataclass(frozen=True)
+class _Case:
+    """Where the files of one case are."""
+
+    name: str
+    prediction: Path
+    truth: Path
+    group: str | None
 
 
 def evaluate_folders(
@@ -41,183 +45,151 @@ def evaluate_folders(
     names: Mapping[str, int] | None = None,
     regions: str = "auto",
     progress: Callable[[int, int], None] | None = None,
+    metrics: str | Sequence[str] | None = None,
+    tolerance: float | None = None,
+    spacing_mm: Sequence[float] | None = None,
+    ignore: int | None = None,
+    group_of: Callable[[str], str] | None = None,
+    min_iou: float = 0.5,
+    read: Reader = read_picture,
 ) -> Evaluation:
-    """Score predicted label pictures.
+    """Score predicted label pictures. One case is in memory at a time.
 
     Args:
         predictions: Folder of label pictures; `predictions.json` in it, if there, tells classes.
         truth: Folder of label pictures with the same names, or a data set (its labels are taken).
         foreground: The value that is the foreground; overrides `predictions.json`.
         names: Class names with their values, background first; overrides `predictions.json`.
-        regions: Which side V_rand takes as regions: `auto`, `background` or `foreground`.
+        regions: Which side region scores take as regions: `auto`, `background` or `foreground`.
         progress: Called with (done, total).
+        metrics: Names of metrics or groups of them; by default what suits the kind of target.
+        tolerance: Of NSD and boundary F, in mm where the spacing is known, else in pixels. By
+            default one voxel: the longest edge of the first case's.
+        spacing_mm: Edges of a voxel, z y x; by default what the files say.
+        ignore: Label value of the truth for pixels that do not count.
+        group_of: Gives the subject of a case by its name; intervals are then over subjects.
+        min_iou: From which IoU on two objects may match.
+        read: How a label file is read.
 
     Returns:
         Scores of every prediction that has a truth; the others are in `problems`.
 
     Raises:
         DataError: There is nothing to compare.
+        ConfigError: A metric or option is unknown or out of range.
     """
-    predicted, true = _pictures(predictions), _truths(truth)
+    check_tolerance(tolerance)
+    predicted, true = find_pictures(predictions), find_truths(truth)
     shared = sorted(predicted.keys() & true.keys(), key=natural_key)
     if not shared:
         raise DataError(
-            f"no picture in {predictions} ({_some(predicted)}) has the name of one in {truth} "
-            f"({_some(true)}): names must be equal up to the ending"
+            f"no picture in {predictions} ({name_some(predicted)}) has the name of one in {truth} "
+            f"({name_some(true)}): names must be equal up to the ending"
         )
     problems = [
         f"{predicted[name]}: no truth of this name in {truth}"
         for name in sorted(predicted.keys() - true.keys(), key=natural_key)
     ]
-    problems += _failed_before(predictions)
-    labels = _labels(predictions, {n: true[n] for n in shared}, foreground, names)
-    if labels.target == "binary" and regions == "auto":
-        regions = choose_regions(_masks({name: true[name] for name in shared}, labels))
-    cases: list[CaseScores] = []
-    for done, name in enumerate(shared):
+    problems += failed_before(predictions)
+    chosen = {name: true[name] for name in shared}
+    labels = find_labels(predictions, chosen, foreground, names, ignore)
+    # Before any file is read: a wrong name must not cost minutes.
+    wanted = choose_metrics(metrics, labels.target)
+    cases = [
+        _Case(name, predicted[name], true[name], group_of(name) if group_of else None)
+        for name in shared
+    ]
+    if regions == "auto":
+        regions = _choose_side(chosen, labels, ignore, read)
+    settings = ScoreSettings(wanted, regions=regions, min_iou=min_iou)
+    score = _Scorer(labels, settings, tolerance, spacing_mm, ignore, read)
+    scored: list[CaseScores] = []
+    for done, case in enumerate(cases):
         try:
-            cases.append(_score(name, predicted[name], true[name], labels, regions))
+            scored.append(score(case))
         except DataError as error:
             problems.append(str(error))
         if progress:
             progress(done + 1, len(shared))
-    if not cases:
+    if not scored:
         more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
         raise DataError(f"nothing could be evaluated: {problems[0]}{more}")
     side = regions if labels.target == "binary" else None
-    evaluation = summarise(cases, labels, regions=side, problems=problems)
+    evaluation = summarise(scored, labels, regions=side, problems=problems, settings=score.settings)
     return replace(evaluation, num_without_prediction=len(true.keys() - predicted.keys()))
 
 
-def write_evaluation(evaluation: Evaluation, stem: Path) -> tuple[Path, Path]:
-    """Write `STEM.csv` (one line a case, then mean, low and high) and `STEM.json`.
-
-    Returns:
-        The two paths.
-    """
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    columns = [f"{n}_{m}" for n in evaluation.class_names for m in OVERLAP_METRICS]
-    with_rand = evaluation.v_rand is not None
-    writer.writerow(["case", *columns, *(["v_rand"] if with_rand else [])])
-    for case in evaluation.cases:
-        cells = [
-            _cell(case.classes[metric][number])
-            for number in range(len(evaluation.class_names))
-            for metric in OVERLAP_METRICS
-        ]
-        rand = [_cell(case.v_rand if case.v_rand is not None else math.nan)] if with_rand else []
-        writer.writerow([case.id, *cells, *rand])
-    for row in ("mean", "low", "high"):
-        writer.writerow([row, *(_cell(getattr(i, row)) for i in _intervals(evaluation))])
-    paths = stem.with_suffix(".csv"), stem.with_suffix(".json")
-    write_text(paths[0], table.getvalue())
-    write_json(paths[1], evaluation.to_json())
-    return paths
+def _choose_side(
+    truths: Mapping[str, Path], labels: LabelTable, ignore: int | None, read: Reader
+) -> str:
+    """Choose once for the data set which side the regions are; classes are regions themselves."""
+    if labels.target != "binary":
+        return "foreground"
+    return choose_regions(file.index == 1 for file in read_truths(truths, labels, ignore, read))
 
 
-def _intervals(evaluation: Evaluation) -> list[Interval]:
-    found = [
-        evaluation.class_means[metric][number]
-        for number in range(len(evaluation.class_names))
-        for metric in OVERLAP_METRICS
-    ]
-    return [*found, evaluation.v_rand] if evaluation.v_rand else found
+@dataclass
+class _Scorer:
+    """Scores case after case; the first one decides the unit for all."""
 
+    labels: LabelTable
+    settings: ScoreSettings
+    tolerance: float | None
+    spacing_mm: Sequence[float] | None
+    ignore: int | None
+    read: Reader
+    is_decided: bool = False
 
-def _score(
-    name: str, prediction: Path, truth: Path, labels: LabelTable, regions: str
-) -> CaseScores:
-    predicted, true = read_target(prediction, labels), read_target(truth, labels)
-    if predicted.shape != true.shape:
-        raise DataError(
-            f"{prediction}: size {format_size(predicted.shape)}, the truth {truth} has "
-            f"{format_size(true.shape)}; predict the image that the truth belongs to"
-        )
-    return evaluate_maps(name, predicted, true, labels, regions=regions)
-
-
-def _masks(truths: Mapping[str, Path], labels: LabelTable) -> Iterator[npt.NDArray[np.bool_]]:
-    """Read the foreground masks of the truths that can be read; the others are reported later."""
-    for path in truths.values():
-        try:
-            yield read_target(path, labels) == 1
-        except DataError:
-            continue
-
-
-def _labels(
-    predictions: Path,
-    truths: Mapping[str, Path],
-    foreground: str | None,
-    names: Mapping[str, int] | None,
-) -> LabelTable:
-    record = predictions / RECORD
-    if foreground is None and not names and record.is_file():
-        try:
-            return LabelTable.from_json(json.loads(record.read_text(encoding="utf-8"))["labels"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{record}: damaged ({error}); delete it and give --labels") from error
-    counts: Counter[int] = Counter()
-    is_color = False
-    for path in truths.values():
-        picture = read_label(path)
-        is_color = picture.is_color
-        values, number = np.unique(picture.values, return_counts=True)
-        counts.update(dict(zip(values.tolist(), number.tolist(), strict=True)))
-    return choose_labels(counts, is_color=is_color, foreground=foreground, names=names)
-
-
-def _failed_before(predictions: Path) -> list[str]:
-    record = predictions / RECORD
-    if not record.is_file():
-        return []
-    try:
-        failed = json.loads(record.read_text(encoding="utf-8")).get("failed", {})
-    except (OSError, ValueError):
-        return []
-    return [f"{path}: was not predicted ({message})" for path, message in failed.items()]
-
-
-def _truths(folder: Path) -> dict[str, Path]:
-    try:
-        layout = find_cases(folder)
-    except DataError:
-        if folder.is_dir() and not _pictures_in(folder):
-            raise
-        return _pictures(folder)
-    return {case.id: case.label for case in layout.cases if case.label is not None}
-
-
-def _pictures(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        what = "this is a file" if folder.exists() else "there is no such folder"
-        raise DataError(f"{folder}: {what}; give a folder of label pictures")
-    found = _pictures_in(folder)
-    if not found:
-        raise DataError(f"{folder}: holds no PNG, BMP, TIFF or JPEG picture")
-    return found
-
-
-def _pictures_in(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        is_hidden = path.name.startswith(".") or path.stem.endswith(".probabilities")
-        if is_hidden or path.suffix.lower() not in PICTURE_SUFFIXES:
-            continue
-        if path.stem in found:
+    def __call__(self, case: _Case) -> CaseScores:
+        predicted = self.read(case.prediction, self.labels, None)
+        true = self.read(case.truth, self.labels, self.ignore)
+        if predicted.index.shape != true.index.shape:
             raise DataError(
-                f"{path}: the name stands twice, also as {found[path.stem].name}; remove one of "
-                "them, or put them into two folders"
+                f"{case.prediction}: size {format_size(predicted.index.shape)}, the truth "
+                f"{case.truth} has {format_size(true.index.shape)}; predict the image that the "
+                "truth belongs to"
             )
-        found[path.stem] = path
-    return found
+        spacing_mm = self._spacing(case, predicted, true)
+        if not self.is_decided:
+            self.settings = _decide(self.settings, spacing_mm, self.tolerance)
+            self.is_decided = True
+        if (self.settings.unit == "mm") != (spacing_mm is not None):
+            raise DataError(
+                f"{case.truth}: its spacing is {'not known' if spacing_mm is None else 'known'}, "
+                "other than that of the first case; give --spacing for all"
+            )
+        return evaluate_maps(
+            case.name,
+            predicted.index,
+            true.index,
+            self.labels,
+            settings=self.settings,
+            spacing=spacing_mm or 1.0,
+            ignore=true.ignored,
+            group=case.group,
+        )
+
+    def _spacing(
+        self, case: _Case, predicted: LabelFile, true: LabelFile
+    ) -> tuple[float, ...] | None:
+        num_axes = true.index.ndim
+        if self.spacing_mm is not None:
+            if len(self.spacing_mm) not in (1, num_axes):
+                raise DataError(
+                    f"{case.truth}: {num_axes} axes, but --spacing has {len(self.spacing_mm)} "
+                    "numbers; give one, or one an axis (z, y, x)"
+                )
+            given = tuple(float(edge) for edge in self.spacing_mm)
+            return given * num_axes if len(given) == 1 else given
+        return true.spacing_mm or predicted.spacing_mm
 
 
-def _some(names: Mapping[str, Path]) -> str:
-    listed = sorted(names, key=natural_key)[:3]
-    return ", ".join(listed) + (" ..." if len(names) > 3 else "")
-
-
-def _cell(value: float) -> str:
-    return f"{value:.6f}" if math.isfinite(value) else ""
+def _decide(
+    plan: ScoreSettings, spacing_mm: Sequence[float] | None, tolerance: float | None
+) -> ScoreSettings:
+    one_voxel = max(spacing_mm) if spacing_mm else 1.0
+    return replace(
+        plan,
+        unit="mm" if spacing_mm else "pixels",
+        tolerance=one_voxel if tolerance is None else tolerance,
+    )

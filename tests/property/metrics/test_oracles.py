@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from skimage.metrics import adapted_rand_error
+from skimage.metrics import adapted_rand_error, variation_of_information
 
 from ushape.metrics import (
+    adapted_information,
     adapted_rand,
+    count_masks,
     count_table,
     label_regions,
     overlap_scores,
@@ -73,6 +75,50 @@ def test_rand_equals_scikit_image_without_predicted_zeros(pair):
     assert without_self == pytest.approx(1 - error, abs=1e-9)
 
 
+def brute_information(prediction: np.ndarray, reference: np.ndarray) -> list[float]:
+    """Average the information of every counted pixel, each border pixel a region of its own."""
+    pixels = [
+        (p or f"alone {place}", r)
+        for place, (p, r) in enumerate(zip(prediction.flat, reference.flat, strict=True))
+        if r
+    ]
+    if not pixels:
+        return [np.nan] * 5
+
+    def bits(things):
+        return -np.mean([np.log2(things.count(thing) / len(things)) for thing in things])
+
+    h_s, h_t, h_both = bits([p for p, _ in pixels]), bits([r for _, r in pixels]), bits(pixels)
+    shared = h_s + h_t - h_both
+    return [
+        2 * shared / (h_s + h_t) if h_s + h_t else 1.0,
+        shared / h_s if h_s else 1.0,
+        shared / h_t if h_t else 1.0,
+        h_both - h_t,
+        h_both - h_s,
+    ]
+
+
+@QUICK
+@given(pictures(3))
+def test_information_equals_counting_every_pixel(pair):
+    found = list(vars(adapted_information(*pair)).values())
+    np.testing.assert_allclose(found, brute_information(*pair), rtol=1e-9, atol=1e-9)
+
+
+@QUICK
+@given(pictures(3))
+def test_information_equals_scikit_image_without_predicted_zeros(pair):
+    prediction, reference = pair[0] + 1, pair[1]
+    if not reference.any():
+        return
+    found = adapted_information(prediction, reference)
+    inside = reference > 0
+    under, over = variation_of_information(reference[inside], prediction[inside])
+    # scikit-image: first H(prediction | reference), then H(reference | prediction).
+    assert [found.split_bits, found.merge_bits] == pytest.approx([under, over], abs=1e-9)
+
+
 @QUICK
 @given(pictures(2), st.permutations([1, 2, 3]))
 def test_rand_ignores_numbering_and_order_of_pixels(pair, renamed):
@@ -117,9 +163,22 @@ def test_tables_equal_counting_pixels_by_class(pair):
     table = count_table(prediction, reference, 4)
     for index in range(4):
         p, r = prediction == index, reference == index
-        assert table[index].tolist() == [(p & r).sum(), (p & ~r).sum(), (~p & r).sum()]
+        expected = [(p & r).sum(), (p & ~r).sum(), (~p & r).sum(), (~p & ~r).sum()]
+        assert table[index].tolist() == expected
     dice, iou = overlap_scores(table).dice, overlap_scores(table).iou
     np.testing.assert_allclose(dice, 2 * iou / (1 + iou))
+    masks = [np.stack([picture == index for index in range(4)]) for picture in pair]
+    np.testing.assert_array_equal(count_masks(*masks), table)
+
+
+@QUICK
+@given(pictures(3), st.integers(0, 2**32 - 1))
+def test_ignoring_is_leaving_out(pair, seed):
+    ignore = np.random.default_rng(seed).random(pair[0].shape) < 0.4
+    expected = count_table(pair[0][~ignore], pair[1][~ignore], 4)
+    np.testing.assert_array_equal(count_table(*pair, 4, ignore=ignore), expected)
+    masks = [np.stack([picture == index for index in range(4)]) for picture in pair]
+    np.testing.assert_array_equal(count_masks(*masks, ignore=ignore), expected)
 
 
 @QUICK

@@ -94,3 +94,35 @@ def test_bad_input_is_refused():
         bootstrap_mean([1.0, 2.0], confidence=95)
     with pytest.raises(ConfigError, match="num_resamples 0 is below 1"):
         bootstrap_mean([1.0, 2.0], num_resamples=0)
+
+
+def test_groups_are_drawn_as_a_whole():
+    values = np.random.default_rng(0).normal(size=6)
+    groups = ["a", "a", "b", "c", "c", "c"]
+    found = bootstrap_mean(values, groups=groups, num_resamples=20_000, seed=1)
+    # By hand: draw three of the three groups, average over their cases.
+    generator = np.random.default_rng(9)
+    members = [values[:2], values[2:3], values[3:]]
+    means = [
+        np.concatenate([members[number] for number in generator.integers(0, 3, 3)]).mean()
+        for _ in range(20_000)
+    ]
+    assert found.mean == pytest.approx(values.mean())
+    expected = np.quantile(means, [0.025, 0.975])
+    assert [found.low, found.high] == pytest.approx(expected, abs=0.03)
+    assert (found.num_cases, found.num_groups) == (6, 3)
+
+
+def test_every_case_its_own_group_is_no_grouping():
+    values = np.random.default_rng(0).normal(size=9)
+    alone = bootstrap_mean(values, groups=[str(number) for number in range(9)])
+    plain = bootstrap_mean(values)
+    assert [alone.low, alone.high] == pytest.approx([plain.low, plain.high])
+
+
+def test_groups_without_a_defined_case_do_not_count():
+    found = bootstrap_mean([0.1, 0.2, math.nan], groups=["a", "a", "b"])
+    assert (found.num_groups, found.num_undefined) == (1, 1)
+    assert math.isnan(found.low)  # one group has no spread
+    with pytest.raises(ShapeError, match="2 groups for 3 values"):
+        bootstrap_mean([1.0, 2.0, 3.0], groups=["a", "b"])

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from ushape.errors import ConfigError, DataError, ShapeError
-from ushape.metrics import RandScores, adapted_rand, choose_regions, label_regions, region_scores
+from ushape.metrics import (
+    RandScores,
+    adapted_information,
+    adapted_rand,
+    betti_numbers,
+    choose_regions,
+    component_error,
+    label_regions,
+    region_scores,
+    thin_borders,
+)
 
 NONE = RandScores(np.nan, np.nan, np.nan)
 
@@ -120,3 +130,77 @@ def test_bad_input_is_refused():
         adapted_rand(mask.astype(float), mask.astype(int))
     with pytest.raises(DataError, match="reference of type int64"):
         adapted_rand(mask.astype(int), mask.astype(int) - 1)
+
+
+def test_information_of_a_split_and_a_merge_by_hand():
+    # Two halves of 1 bit; one of them cut in two again: 0.5 bit more.
+    split = adapted_information(np.array([1, 1, 2, 3]), np.array([1, 1, 2, 2]))
+    assert vars(split) == pytest.approx(
+        {"v_info": 2 / 2.5, "split": 1 / 1.5, "merge": 1, "split_bits": 0.5, "merge_bits": 0}
+    )
+    merge = adapted_information(np.array([1, 1, 2, 2]), np.array([1, 1, 2, 3]))
+    assert (merge.split, merge.merge) == pytest.approx((1, 1 / 1.5))
+
+
+def test_one_region_has_no_information_to_lose():
+    whole, halves = np.ones(4, int), np.array([1, 1, 2, 2])
+    assert adapted_information(whole, whole).v_info == 1
+    assert adapted_information(halves, whole).v_info == 0
+    assert adapted_information(whole, halves).v_info == 0
+
+
+def test_thin_borders_keep_one_line_between_regions():
+    thick = label_regions(~np.isin(np.arange(11), [3, 4, 5, 6, 7])[None].repeat(4, axis=0))
+    thin = thin_borders(thick)
+    assert (thin == 0).sum(axis=1).tolist() == [1] * 4
+    assert thin[0].tolist() == [1] * 5 + [0] + [2] * 5
+
+
+def test_a_thick_border_costs_nothing_once_thinned():
+    reference = membranes()
+    prediction = reference.copy()
+    prediction[2:5] = prediction[:, 2:5] = True
+    assert region_scores(prediction, reference).v_rand < 0.5
+    thinned = region_scores(prediction, reference, is_thinned=True)
+    assert thinned.v_rand == thinned.v_info == 1
+    # A border that ends inside a region parts nothing, and disappears.
+    stub = reference.copy()
+    stub[1, 0:2] = True
+    assert region_scores(stub, reference, is_thinned=True).v_rand == 1
+    assert thin_borders(np.zeros((3, 3), int)).max() == 0
+
+
+def test_ignored_pixels_are_in_no_region():
+    reference = membranes()
+    broken = reference.copy()
+    broken[3, 1] = False  # merges two cells
+    ignore = np.zeros((7, 7), bool)
+    ignore[3, :3] = True
+    assert region_scores(broken, reference, "background").v_rand < 1
+    assert region_scores(broken, reference, "background", ignore=ignore).v_rand == 1
+
+
+def test_betti_numbers_of_known_shapes():
+    disc, ring = np.ones((5, 5), bool), np.ones((5, 5), bool)
+    ring[2, 2] = ring[1, 1] = False  # two holes? They touch by a corner: one
+    assert betti_numbers(disc) == (1, 0)
+    assert betti_numbers(ring) == (1, 1)
+    assert betti_numbers(np.eye(3, dtype=bool)) == (3, 0)
+    ball = np.ones((5, 5, 5), bool)
+    assert betti_numbers(ball) == (1, 0, 0)
+    hollow, tunnel, both = ball.copy(), ball.copy(), ball.copy()
+    hollow[2, 2, 2] = False
+    tunnel[:, 2, 2] = False
+    both[:, 1, 1] = both[3, 3, 3] = False
+    assert betti_numbers(hollow) == (1, 0, 1)
+    assert betti_numbers(tunnel) == (1, 1, 0)
+    assert betti_numbers(both) == (1, 1, 1)
+    with pytest.raises(ShapeError, match="give 2 or 3 axes"):
+        betti_numbers(np.ones(3, bool))
+
+
+def test_the_component_error_has_a_sign():
+    one, two = np.array([1, 1, 1, 0], bool), np.array([1, 0, 1, 0], bool)
+    assert component_error(two, one) == 1
+    assert component_error(one, two) == -1
+    assert component_error(two, one, ignore=np.array([0, 0, 1, 0], bool)) == 0
