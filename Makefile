@@ -13,7 +13,8 @@ PYTHON := $(shell for name in python3 python3.13 python3.12 python3.11 python; d
 	&& echo "$$name" && break; done)
 endif
 
-TIMM_VENV ?= .venv-timm
+VENV_TIMM ?= .venv-timm
+VENV_KERAS ?= .venv-keras
 
 STAMP := $(VENV)/.made
 STAMP_USE := $(VENV)/.installed
@@ -22,7 +23,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-timm check lint types layers format install install-dev clean
+.PHONY: help demo test test-timm test-keras check lint types layers format install install-dev clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -33,8 +34,11 @@ demo: $(STAMP_USE)  ## Synthetic data, training, prediction, evaluation and repo
 test: $(STAMP_DEV)  ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-test-timm: $(TIMM_VENV)/.installed  ## Test pretrained encoders, in an environment of their own
-	$(TIMM_VENV)/bin/python -m pytest tests/timm $(ARGS)
+test-timm: $(VENV_TIMM)/.installed  ## Test pretrained encoders, in an environment of their own
+	$(VENV_TIMM)/bin/python -m pytest tests/timm $(ARGS)
+
+test-keras: $(VENV_KERAS)/.installed  ## Compare converted weights with Keras, likewise
+	$(VENV_KERAS)/bin/python -m pytest tests/keras $(ARGS)
 
 check: lint types layers  ## Check format, lint, types and layers
 
@@ -57,8 +61,8 @@ install: $(STAMP_USE)  ## Only make the environment, to use ushape
 install-dev: $(STAMP_DEV)  ## Only make the environment, to develop ushape
 
 clean:  ## Remove the environment, the demo and all caches
-	rm -rf $(VENV) $(TIMM_VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
-		.hypothesis
+	rm -rf $(VENV) $(VENV_TIMM) $(VENV_KERAS) demo build dist .pytest_cache .mypy_cache \
+		.ruff_cache .import_linter_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP):
@@ -85,8 +89,14 @@ $(STAMP_DEV): $(STAMP) $(REQUIREMENTS)
 	$(PIP_INSTALL) -e ".[dev]"
 	@touch $(STAMP_USE) $@
 
-$(TIMM_VENV)/.installed: $(REQUIREMENTS) environments/timm.txt
-	"$(PYTHON)" -m venv --clear $(TIMM_VENV)
-	$(TIMM_VENV)/bin/python -m pip install --disable-pip-version-check -c constraints.txt \
+$(VENV_TIMM)/.installed: $(REQUIREMENTS) environments/timm.txt
+	"$(PYTHON)" -m venv --clear $(VENV_TIMM)
+	$(VENV_TIMM)/bin/python -m pip install --disable-pip-version-check -c constraints.txt \
 		-e . -r environments/timm.txt
+	@touch $@
+
+$(VENV_KERAS)/.installed: $(REQUIREMENTS) environments/keras.txt
+	"$(PYTHON)" -m venv --clear $(VENV_KERAS)
+	$(VENV_KERAS)/bin/python -m pip install --disable-pip-version-check -c constraints.txt \
+		-e . -r environments/keras.txt
 	@touch $@
