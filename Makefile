@@ -23,7 +23,7 @@ REQUIREMENTS := pyproject.toml constraints.txt
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-timm test-keras check lint types layers format install install-dev clean
+.PHONY: help demo test test-timm test-keras family check lint types layers format install install-dev clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,9 @@ test-timm: $(VENV_TIMM)/.installed  ## Test pretrained encoders, in an environme
 
 test-keras: $(VENV_KERAS)/.installed  ## Compare converted weights with Keras, likewise
 	$(VENV_KERAS)/bin/python -m pytest tests/keras $(ARGS)
+
+family: $(STAMP_DEV)  ## Write docs/family.md and its pictures anew
+	$(BIN)/python docs/make_family.py
 
 check: lint types layers  ## Check format, lint, types and layers
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ushape.nets.catalog import CatalogEntry, entries, make_spec
 from ushape.nets.describe import Figure, describe, figure_json
+from ushape.nets.diagram import diagram_svg
 from ushape.nets.drawing import figure_text
 from ushape.nets.geometry import Geometry, geometry_of
 from ushape.nets.options import OptionInfo
@@ -29,6 +30,7 @@ __all__ = [
     "build",
     "build_network",
     "describe",
+    "diagram_svg",
     "entries",
     "figure_json",
     "figure_text",
@@ -82,8 +84,10 @@ def load_initial_weights(network: SegmentationNetwork) -> None:
     """
     backbone = network.spec.backbone
     if backbone is not None and backbone.weights is not None:
+        from ushape.nets.encoders import BackboneEncoder
         from ushape.nets.pretrained import load_pretrained
 
+        assert isinstance(network.encoder, BackboneEncoder)
         load_pretrained(network.encoder.backbone, backbone.weights)
 
 

@@ -114,7 +114,7 @@ def _decoder_ways(
     ways: list[Way] = [(node.source, (*up, *block))]
     is_gated = isinstance(spec.merge, GatedConcatenate)
     if is_gated:  # the coefficients: down to the gate's resolution and linearly back
-        back = (Interpolate(stride), crop(whole, enlarged), *block)
+        back: Layers = (Interpolate(stride), crop(whole, enlarged), *block)
         down = _strided(spec, stride, stride, "centred")
         ways.append((node.source, back))
         ways += [(name, (crop(extents[name], whole), down, *back)) for name in node.skips]

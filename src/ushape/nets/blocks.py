@@ -143,12 +143,15 @@ class Residual(nn.Module):
         else:
             self.shortcut = nn.Sequential(*shortcut) if shortcut else nn.Identity()
         self.activation = kit.activation(width)
+        self.loses_border = kit.spec.padding == "valid"
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, in, *size) to (N, out, *size / stride), smaller where nothing is padded."""
         y = self.body(x)
         shortcut = self.shortcut(x)
-        result: Tensor = self.activation(y + center_crop(shortcut, y.shape[2:]))
+        if self.loses_border:  # asked of the padding: sizes are symbols where this is exported
+            shortcut = center_crop(shortcut, y.shape[2:])
+        result: Tensor = self.activation(y + shortcut)
         return result
 
 

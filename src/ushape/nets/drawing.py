@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ushape.nets.describe import Figure, FigureRow
+from ushape.nets.describe import Figure
+from ushape.nets.figure_rows import FigureRow
 from ushape.sizes import format_size
 
 if TYPE_CHECKING:

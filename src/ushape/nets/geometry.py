@@ -90,7 +90,10 @@ class Geometry:
             ShapeError: The size cannot pass; the message names the allowed and nearest ones.
         """
         smaller, larger = self.nearest_sizes(size)
-        if self.is_padding and min(size) > 0:
+        if self.is_padding:
+            if min(size) < 1:
+                rule = "every edge must be 1 or more"
+                raise ShapeError(f"size {format_size(size)} does not fit {self.name}: {rule}")
             return tuple(size)
         if smaller is not None:
             surplus = [n - fit for n, fit in zip(size, smaller, strict=True)]

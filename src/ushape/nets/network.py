@@ -156,7 +156,7 @@ def _pad_to(image: Tensor, geometry: Geometry) -> Tensor:
     for length, smallest, stride in reversed(list(axes)):
         fitting = -(-length // stride) * stride
         if smallest > stride:
-            fitting = torch.sym_max(fitting, smallest)
+            fitting = torch.sym_max(fitting, smallest)  # type: ignore[no-untyped-call]
         pads += [0, fitting - length]
     # Compiled, this is a program for any size, which must not ask whether one fits.
     is_needed = torch.compiler.is_compiling() or any(pads)

@@ -140,7 +140,8 @@ def _merges(spec: NetworkSpec) -> Iterator[str]:
     if isinstance(spec.merge, GatedConcatenate):
         yield (
             "Each map of the level is scaled by a gate, sigmoid(psi(ReLU(W x + V g))), which reads "
-            "the map (strided convolution W) and the map g from below; a 1x1 convolution"
+            "the map (strided convolution W) and the map g from below; a "
+            f"{ones(spec.kit)} convolution"
             f"{'' if spec.kit.norm == 'none' else f' and {spec.kit.norm} norm'} follows it."
         )
 
@@ -158,8 +159,8 @@ def _outputs(spec: NetworkSpec) -> Iterator[str]:
         )
     if spec.branch is not None:
         yield (
-            "The branch's 1x1 convolution starts at zero and its enlargement at linear "
-            "interpolation, so that before training it adds nothing."
+            f"The branch's {ones(spec.kit)} convolution starts at zero and its enlargement at "
+            "linear interpolation, so that before training it adds nothing."
         )
     if spec.frozen:
         yield f"Not trained: {', '.join(spec.frozen)}."

@@ -45,7 +45,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Wholes:
-    """A list of `fewest` to `most` whole numbers; None where the option is not used."""
+    """A list of `fewest` to `most` whole numbers."""
 
     fewest: int
     most: int
@@ -56,9 +56,7 @@ class Wholes:
     def text(self) -> str:
         return f"{self.fewest} to {self.most} whole numbers from {self.low} to {self.high}"
 
-    def accept(self, value: Any) -> tuple[int, ...] | None:
-        if value is None:
-            return None
+    def accept(self, value: Any) -> tuple[int, ...]:
         if isinstance(value, str) or not self.fewest <= len(value) <= self.most:
             raise ValueError
         return tuple(_whole(entry, self.low, self.high) for entry in value)
@@ -127,12 +125,12 @@ class Flag:
 
 @dataclass(frozen=True)
 class Text:
-    """A word, described by `text`; None where the option is not used."""
+    """A word, described by `text`."""
 
     text: str
 
-    def accept(self, value: Any) -> str | None:
-        if value is not None and (not isinstance(value, str) or not value):
+    def accept(self, value: Any) -> str:
+        if not isinstance(value, str) or not value:
             raise ValueError
         return value
 
@@ -195,6 +193,8 @@ def accept_options(
 ) -> dict[str, Any]:
     """Check the options given for an entry, and return them in their stored form.
 
+    None is taken where it is the default, and means that the option is not used.
+
     Args:
         inner: An entry whose options are known too.
 
@@ -202,7 +202,8 @@ def accept_options(
         ConfigError: An option is unknown, its value not allowed, or another one replaces it.
     """
     known = (_options(inner) if inner else {}) | _options(entry)
-    accepted = {}
+    unused = _without_value(entry) | (_without_value(inner) if inner else set())
+    accepted: dict[str, Any] = {}
     for name, value in given.items():
         if name not in known:
             near = nearest_name(name, known)
@@ -210,6 +211,9 @@ def accept_options(
             raise ConfigError(
                 f"unknown option {name!r} of {place}{hint} (known: {', '.join(known)})"
             )
+        if value is None and name in unused:
+            accepted[name] = None
+            continue
         kind = known[name].kind
         try:
             accepted[name] = kind.accept(value)
@@ -218,11 +222,16 @@ def accept_options(
                 f"{name}={value!r} of {place} is not allowed: give {kind.text}"
             ) from error
         both = [other for other in known[name].replaces if other in given]
-        if both and value is not None and value is not False:
+        if both and value is not False:
             raise ConfigError(
                 f"{place}: {name} replaces {' and '.join(both)}: give one or the other"
             )
     return accepted
+
+
+def _without_value(entry: Callable[..., Any]) -> set[str]:
+    parameters = inspect.signature(entry).parameters
+    return {name for name, parameter in parameters.items() if parameter.default is None}
 
 
 def _options(entry: Callable[..., Any]) -> dict[str, Option]:

@@ -116,9 +116,10 @@ def _check_node(spec: NetworkSpec, node: Node) -> None:
     _check_block(spec, spec.block(node), spec.channels_into(node), place)
     if node.column == 0:
         step = spec.levels[node.level].step
-        if step is not None and isinstance(step.down, BlockDown):
-            if not isinstance(spec.block(node), PlainBlock | ResidualBlock):
-                _refuse(place, f"a {spec.block(node).kind} block cannot stride: use another down")
+        block = spec.block(node)
+        strides = step is not None and isinstance(step.down, BlockDown)
+        if strides and not isinstance(block, PlainBlock | ResidualBlock):
+            _refuse(place, f"a {block.kind} block cannot stride: use another way down")
         if step is not None and isinstance(step.down, InceptionDown):
             given = spec.width(node.source or "")
             if step.down.width != 2 * given or given % 4:

@@ -1,9 +1,10 @@
 """Sizes that pass, sizes that do not, and what is said about them. See also property/nets."""
 
 import pytest
+import torch
 
 from ushape.errors import ShapeError
-from ushape.nets import geometry_of, make_spec
+from ushape.nets import build_network, geometry_of, make_spec
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +87,81 @@ def test_one_slice_is_enough_where_slices_are_not_pooled() -> None:
     spec = make_spec("unet_padding", spatial_dims=3, stride=(1, 2, 2), norm="instance")
 
     assert geometry_of(spec).smallest == (1, 32, 32)
+
+
+def test_unet_3d_without_padding_is_the_paper() -> None:
+    geometry = geometry_of(make_spec("unet_3d", padding="valid"))
+
+    assert geometry.margin == ((44, 44),) * 3
+    assert geometry.output_size((116, 132, 132)) == (28, 44, 44)
+    assert geometry.edge_effect == ((0, 0),) * 3
+    assert geometry.is_local
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "is_local"),
+    [
+        ("unet_25d", {}, True),
+        ("unet_25d", {"align_corners": True}, False),
+        ("unet_25d", {"norm": "instance"}, False),
+        ("unet_padding", {"up": "linear"}, True),
+        ("unet_padding", {"up": "linear", "align_corners": True}, False),
+        ("vnet_3d_bottleneck", {"align_corners": True}, False),
+        ("unet_attention", {}, True),
+        ("unet_residual", {}, False),
+        ("unet_residual", {"norm": "batch"}, True),
+        ("unet_backbone", {"encoder": "unet"}, True),
+    ],
+)
+def test_what_lets_a_pixel_depend_on_the_whole_image(name, options, is_local) -> None:
+    assert geometry_of(make_spec(name, **options)).is_local == is_local
+
+
+class TestAnySize:
+    geometry = geometry_of(make_spec("unet_25d"))
+
+    def test_every_size_passes_and_comes_back(self) -> None:
+        assert self.geometry.is_padding
+        for size in ((1, 1, 1), (11, 37, 90), (4, 16, 16)):
+            assert self.geometry.output_size(size) == self.geometry.used_size(size) == size
+
+    def test_maps_have_the_size_of_the_padded_image(self) -> None:
+        assert self.geometry.total_stride == (4, 16, 16)
+        assert self.geometry.node_size("x_0_4", (11, 37, 90)) == (12, 48, 96)
+        assert self.geometry.node_size("x_4_0", (11, 37, 90)) == (3, 3, 6)
+
+    def test_instance_norm_asks_for_two_elements_of_the_padded_image(self) -> None:
+        geometry = geometry_of(make_spec("unet_25d", norm="instance"))
+
+        assert geometry.smallest == (8, 32, 32)
+        assert geometry.output_size((1, 1, 1)) == (1, 1, 1)
+        assert geometry.node_size("x_4_0", (1, 1, 40)) == (2, 2, 3)
+
+    def test_nothing_is_refused(self) -> None:
+        with pytest.raises(ShapeError) as caught:
+            self.geometry.output_size((11, 0, 90))
+        assert (
+            str(caught.value)
+            == "size 11 x 0 x 90 does not fit unet_25d: every edge must be 1 or more"
+        )
+
+
+def test_aligned_corners_let_a_pixel_depend_on_more_than_the_receptive_field() -> None:
+    """Why `is_local` is False: the place of a pixel depends on how long the image is."""
+    spec = make_spec(
+        "unet_padding", levels=3, width=2, up="linear", norm="none", align_corners=True
+    )
+    network = build_network(spec).eval()
+    image = torch.rand(1, 1, 128, 8, generator=torch.Generator().manual_seed(0))
+
+    with torch.no_grad():
+        whole, window = network(image).logits, network(image[:, :, :64]).logits
+
+    after = network.geometry.edge_effect[0][1]
+    assert not torch.allclose(window[:, :, : 64 - after], whole[:, :, : 64 - after], atol=1e-6)
+
+
+def test_instance_norm_with_the_smallest_image_of_a_network_that_pads_runs() -> None:
+    network = build_network(make_spec("unet_25d", width=2, norm="instance")).train()
+
+    assert network(torch.rand(1, 1, 1, 1, 1)).logits.shape == (1, 1, 1, 1, 1)

@@ -1,10 +1,10 @@
-"""Where the boxes of a network's diagram stand. `diagram` draws them. No torch."""
+"""Where the boxes of a network's diagram stand. `maps` and its neighbours draw them. No torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ushape.nets.diagram_boxes import GAP, TALLEST, WIDE_GAP, Box, Group, compose, image_box
+from ushape.nets.diagram.boxes import GAP, TALLEST, WIDE_GAP, Box, Group, compose, image_box
 from ushape.nets.geometry import Geometry
 from ushape.nets.spec import NetworkSpec
 from ushape.sizes import Size
@@ -95,7 +95,7 @@ def _rows(
         here = [group for group in groups.values() if group.node.level == level]
         heights = [box.height for group in here for box in group.boxes]
         tall = max(heights) if level else TALLEST
-        y += LABEL + bows_above(spec, level) + tall / 2
+        y += LABEL + _bows_above(spec, level) + tall / 2
         rows.append(y)
         y += tall / 2 + SIZE_LABEL
         y += UNDER_BOWS if any(group.shortcuts for group in here) else 0.0
@@ -104,7 +104,7 @@ def _rows(
     return tuple(rows), tuple(lanes)
 
 
-def bows_above(spec: NetworkSpec, level: int) -> float:
+def _bows_above(spec: NetworkSpec, level: int) -> float:
     """Return the height of the bows of far skips above a level of a nested network."""
     farthest = len(spec.levels) - 1 - level
     if spec.nesting != "dense" or farthest < 2:

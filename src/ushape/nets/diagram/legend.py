@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ushape.nets.diagram.svg import Canvas, text_width
 from ushape.nets.geometry import Geometry
 from ushape.nets.parts import (
     Add,
@@ -20,7 +21,6 @@ from ushape.nets.parts import (
 )
 from ushape.nets.phrases import block_text, down_text, followed, ones, times, unit_text, up_text
 from ushape.nets.spec import NetworkSpec
-from ushape.nets.svg import Canvas, text_width
 
 CONV, DOWN, UP, COPY = "#1f5fa8", "#c0392b", "#2e8b57", "#8f8f8f"
 HEAD, GATE, BRANCH, SHORTCUT = "#0b7a75", "#c25a00", "#7d3c98", "#444444"

@@ -1,4 +1,4 @@
-"""Which boxes each node of a network's diagram consists of. `diagram_layout` places them. No torch.
+"""Which boxes each node of a network's diagram consists of. `layout` places them. No torch.
 
 A node is a group of boxes side by side: the map that arrives, then one for each unit of its block,
 as in Ronneberger et al. 2015, Fig. 1. A box is as high as its resolution (to the power 0.55) and
