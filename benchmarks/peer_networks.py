@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ushape.nets import build
 
-ROUNDS = 7
+ROUNDS = 5
 
 
 def monai_basic(dims: int) -> tuple[nn.Module, nn.Module]:
@@ -97,27 +97,38 @@ def logits_of(output: Any) -> Tensor:
 
 
 def copy_by_order(ours: nn.Module, theirs: nn.Module) -> bool:
-    """Give ours the weights of theirs, by order of use; say whether all shapes agreed."""
+    """Give ours the weights of theirs, by order of use; say whether all shapes agreed.
 
-    def in_order(network: nn.Module) -> list[nn.Parameter]:
-        order: list[nn.Parameter] = []
+    Theirs computes a block's shortcut before its body, ours after it; theirs concatenates the
+    enlarged map and then the skip (of as many channels), ours the other way round.
+    """
+
+    def in_order(network: nn.Module) -> list[tuple[str, nn.Parameter]]:
+        used: list[str] = []
+        modules = {name: m for name, m in network.named_modules() if m._parameters}
         hooks = [
-            module.register_forward_hook(lambda m, *_: order.extend(m._parameters.values()))
-            for module in network.modules()
-            if module._parameters
+            module.register_forward_hook(lambda *_, name=name: used.append(name))
+            for name, module in modules.items()
         ]
         dims = next(p.ndim for p in network.parameters() if p.ndim > 2) - 2
         network(torch.randn(1, 1, *(64,) * dims))
         for hook in hooks:
             hook.remove()
-        return [p for p in order if p is not None]
+        blocks = [name.partition(".body")[0].partition(".shortcut")[0] for name in used]
+        first = {block: blocks.index(block) for block in blocks}
+        order = sorted(
+            range(len(used)), key=lambda n: (first[blocks[n]], ".shortcut" not in used[n], n)
+        )
+        found = [(used[n], p) for n in order for p in modules[used[n]]._parameters.values()]
+        return [(name, p) for name, p in found if p is not None]
 
     mine, other = in_order(ours), in_order(theirs)
-    if [p.shape for p in mine] != [p.shape for p in other]:
+    if [p.shape for _, p in mine] != [p.shape for _, p in other]:
         return False
     with torch.no_grad():
-        for a, b in zip(mine, other, strict=True):
-            a.copy_(b)
+        for (name, a), (_, b) in zip(mine, other, strict=True):
+            is_merge = name.startswith("decoder") and name.endswith("block.0.conv") and b.ndim > 2
+            a.copy_(b.roll(b.shape[1] // 2, dims=1) if is_merge else b)
     return True
 
 

@@ -182,6 +182,8 @@ def catalogue_networks():
         make_spec("unet_plusplus", **small, width=1, up="nearest"),
         make_spec("vnet_2d", **small, width=2, kernel_size=3),
         make_spec("unet_branch", network="unet_original", **small, width=1, node="x_1_1"),
+        # Here the branch alone sees farther than one cell of the lowest level.
+        make_spec("unet_branch", **small, width=1, kernel_size=1, up="transposed", node="x_2_0"),
         make_spec("unet_fine_grained", **small, width=1, kernel_size=(5, 3)),
         make_spec("unet_3d", **small, width=1, padding="valid", kernel_size=(1, 1, 3)),
         make_spec("vnet_3d_depthwise", **small, width=1, kernel_size=(1, 1, 3)),
