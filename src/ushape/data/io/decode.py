@@ -58,7 +58,7 @@ def decode(path: Path) -> Raster:
     """
     kind = sniff(path)
     try:
-        with _quiet():
+        with quiet_decoders():
             return _decode_tiff(path) if kind == "TIFF" else _decode_pillow(path)
     except DataError:
         raise
@@ -70,7 +70,7 @@ def decode(path: Path) -> Raster:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_decoders() -> Iterator[None]:
     """Silence the decoders and lift Pillow's size limit; `check_pixels` has its own."""
     with _LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -46,7 +46,7 @@ _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 def unreadable(path: Path, what: str, remedy: str) -> DataError:
     """Phrase why a file cannot be read and what to do, in one line."""
-    return DataError(f"cannot read {path}: {what}; {remedy}")
+    return DataError(" ".join(f"cannot read {path}: {what}; {remedy}".splitlines()))
 
 
 def sniff(path: Path) -> str:
