@@ -97,6 +97,7 @@ def time_entry(name: str, dims: int, device: str, *, is_compiled: bool) -> dict[
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--machine", help="what to call this machine in the file")
     parser.add_argument("--names", nargs="*", help="only these")
     parser.add_argument("--compile", action="store_true", help="also compiled (half a minute each)")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
@@ -118,10 +119,10 @@ def main() -> None:
         print(entry.name, row["size"], "x", row["batch"])
         print("   forward ms", row["forward_ms"], flush=True)
         print("   train ms  ", row["train_ms"], flush=True)
-        where = torch.cuda.get_device_name() if arguments.device == "cuda" else platform.processor()
+        where = torch.cuda.get_device_name() if arguments.device == "cuda" else platform.machine()
         text = json.dumps(
             {
-                "machine": where or platform.machine(),
+                "machine": arguments.machine or where,
                 "threads": torch.get_num_threads(),
                 "torch": torch.__version__,
                 "entries": known,

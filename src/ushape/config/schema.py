@@ -62,8 +62,30 @@ class PatchConfig:
 class AugmentConfig:
     """How training patches are varied.
 
-    Probabilities are per patch. Lengths are in pixels of the prepared image, intensities in
-    units of the image's standard deviation.
+    Probabilities are per patch. Lengths are in pixels of the prepared image; where its axes are
+    spaced unequally, in edges of its finest axis, so that one length is the same distance along
+    every axis. Intensities are in units of the image's standard deviation. `*_range` and factors
+    are the largest one; the smallest is its inverse.
+
+    Attributes:
+        right_angles: Also turn by 90 degrees, between axes of equal size and spacing.
+        scale_axis_range: Further factor, drawn for each axis by itself.
+        shear_degrees: Largest slant of one axis along another.
+        elastic_pixels: Standard deviation of the offsets at the control points.
+        elastic_spacing_pixels: Distance of the control points.
+        slice_shift_pixels: How far the slices of a stack are shifted against each other.
+        per_channel: Draw intensity changes for every channel by itself (several modalities) and
+            not for all at once (colours).
+        contrast_keeps_range: Clip to the range that the patch had.
+        gamma_keeps_statistics: Restore the mean and the deviation that the patch had.
+        inverted_gamma_probability: The same curve on the negative, besides `gamma_probability`.
+        low_resolution: Largest factor by which the patch is sampled more coarsely.
+        low_resolution_axes: `all` axes by the same factor, or `some`, drawn by chance.
+        bias_field: Largest logarithm of the smooth factor.
+        spikes: Most waves over a patch (spikes in k-space); spike_strength is their amplitude.
+        cutout_boxes: Most boxes that are blanked; cutout_fraction is their longest edge as a
+            fraction of the patch's.
+        slice_dropout_fraction: Chance of every slice of a chosen patch to be blanked.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
@@ -73,21 +95,46 @@ class AugmentConfig:
     rotation_degrees: Annotated[float, Ge(0), Le(180)] = 180.0
     scale_probability: Fraction = 0.2
     scale_range: Annotated[float, Ge(1), Le(4)] = 1.25
+    scale_axis_probability: Fraction = 0.0
+    scale_axis_range: Annotated[float, Ge(1), Le(2)] = 1.2
+    shear_probability: Fraction = 0.0
+    shear_degrees: Annotated[float, Ge(0), Le(45)] = 8.0
     shift_probability: Fraction = 0.0
     shift_pixels: NotNegative = 8.0
     elastic_probability: Fraction = 0.1
     elastic_pixels: NotNegative = 4.0
     elastic_spacing_pixels: Annotated[int, Ge(4)] = 32
+    slice_shift_probability: Fraction = 0.0
+    slice_shift_pixels: NotNegative = 2.0
+    per_channel: bool = False
     brightness_probability: Fraction = 0.5
     brightness: NotNegative = 0.15
+    brightness_factor_probability: Fraction = 0.0
+    brightness_factor: Annotated[float, Ge(1), Le(10)] = 1.25
     contrast_probability: Fraction = 0.5
     contrast: Annotated[float, Ge(1), Le(10)] = 1.15
+    contrast_keeps_range: bool = False
     gamma_probability: Fraction = 0.2
     gamma: Annotated[float, Ge(1), Le(10)] = 1.3
+    inverted_gamma_probability: Fraction = 0.0
+    gamma_keeps_statistics: bool = False
     noise_probability: Fraction = 0.15
     noise: NotNegative = 0.15
     blur_probability: Fraction = 0.1
     blur_pixels: Annotated[float, Ge(0), Le(8)] = 1.0
+    low_resolution_probability: Fraction = 0.0
+    low_resolution: Annotated[float, Ge(1), Le(8)] = 2.0
+    low_resolution_axes: Literal["all", "some"] = "all"
+    bias_field_probability: Fraction = 0.0
+    bias_field: Annotated[float, Ge(0), Le(2)] = 0.4
+    spikes_probability: Fraction = 0.0
+    spikes: Count = 2
+    spike_strength: NotNegative = 0.5
+    cutout_probability: Fraction = 0.0
+    cutout_boxes: Count = 3
+    cutout_fraction: Fraction = 0.25
+    slice_dropout_probability: Fraction = 0.0
+    slice_dropout_fraction: Fraction = 0.1
 
 
 @dataclass(frozen=True)
@@ -157,17 +204,68 @@ class DataConfig:
         root: The data folder.
         validation: What `--val` said (names, ranges, globs, a fraction, a file).
         labels: The label table (`ushape.labels.LabelTable.to_json`).
+        label_folder: Name of the folder that the labels are in, where it is none of the usual.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
     root: str
     validation: str
     labels: Mapping[str, Any]
+    label_folder: str | None = None
+
+
+@dataclass(frozen=True)
+class LinesConfig:
+    """Graded targets of thin classes.
+
+    Attributes:
+        classes: Names of the thin classes; none for no graded targets.
+        mode: `blurred`: copies of the mask, blurred with each sigma, are learnt beside it as
+            outputs of their own. `distance`: the class itself is learnt as a Gaussian of the
+            distance to the line, with the one sigma.
+        sigma: In pixels; by default those of Gaussian kernels of 3, 7 and 15 pixels.
+        loss: Of the blurred copies.
+        weight: What that loss is multiplied by.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
+    classes: tuple[str, ...] = ()
+    mode: Literal["blurred", "distance"] = "blurred"
+    sigma: Annotated[tuple[Positive, ...], MinLen(1)] = (0.8, 1.4, 2.6)
+    loss: str = "dice(squared=true) + bce"
+    weight: NotNegative = 1.0
+
+    @property
+    def num_extra(self) -> int:
+        """Outputs that a network has besides those of the classes."""
+        return len(self.classes) * len(self.sigma) if self.mode == "blurred" else 0
+
+
+@dataclass(frozen=True)
+class WeightMapConfig:
+    """Pixel weights that hold gaps between objects open (Ronneberger et al. 2015, Eq. 2).
+
+    Attributes:
+        use: Whether the loss is weighted so.
+        w0: Height of the weights in gaps.
+        sigma: Their width, in pixels.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
+    use: bool = False
+    w0: NotNegative = 10.0
+    sigma: Positive = 5.0
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that a run depends on, besides the data files themselves."""
+    """Everything that a run depends on, besides the data files themselves.
+
+    Attributes:
+        loss: A line for all classes, or a mapping from classes and groups of them to lines
+            (`ushape.losses`).
+        balance: `auto` brings the terms of the loss to one magnitude while training.
+    """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
     data: DataConfig
@@ -175,8 +273,11 @@ class RunConfig:
     preprocess: PreprocessConfig
     patch: PatchConfig
     augment: AugmentConfig
-    loss: str
+    loss: str | Mapping[str, Any]
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     train: TrainConfig
     tiling: TilingConfig
+    balance: Literal["none", "auto"] = "none"
+    lines: LinesConfig = field(default_factory=LinesConfig)
+    weight_map: WeightMapConfig = field(default_factory=WeightMapConfig)

@@ -1,47 +1,82 @@
-"""Draw the parameters of augmentation for a batch."""
+"""Draw the parameters of augmentation for a batch: what `apply_augmentation` then does exactly."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ushape.config.schema import AugmentConfig
+from ushape.data.augment.dice import Array, Dice
+from ushape.data.augment.draw_damage import draw_boxes, draw_damage, draw_dropout
+from ushape.data.augment.matrix import draw_matrix
+from ushape.data.augment.space import Space, find_space
 from ushape.sizes import Size
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Parameters of one batch; the first axis of every tensor is the patch.
+    """Parameters of one batch, on the CPU; the first axis of every tensor is the patch.
+
+    What a patch did not draw has the value that changes nothing, and costs nothing.
 
     Attributes:
         matrix: (batch, d, d), from offsets in the patch to offsets in the window, in pixels from
             the centre, axes as in the arrays (y, x).
         shift: (batch, d), added to the offset in the window, pixels.
         displacement: (batch, d, *control points), elastic offsets in pixels, smoothly filled in.
-        contrast: (batch,) factor about the patch's mean.
-        brightness: (batch,) added, in standard deviations.
-        gamma: (batch,) exponent on the patch's own range.
-        blur: (batch,) Gaussian sigma in pixels, 0 for none.
-        noise: (batch, channel, *patch size), added.
+        slice_shift: (batch, d, 1 or slices ...), offset of every slice, pixels.
+        contrast: (batch, channel) factor about the mean.
+        brightness: (batch, channel) added, in standard deviations.
+        brightness_factor: (batch, channel) factor about zero.
+        gamma: (batch, channel) exponent on the patch's own range.
+        inverted_gamma: (batch, channel) exponent on the range turned upside down.
+        blur: (batch, d) Gaussian sigma in pixels, 0 for none.
+        low_resolution: (batch, d) fraction of the pixels that are kept along an axis, 1 for all.
+        bias: (batch, 4, ...) coefficients of a field's logarithm, Legendre polynomials.
+        spikes: (batch, wave, 2 + d): amplitude, phase, periods along each axis.
+        noise: (batch,) standard deviation.
+        noise_seed: (batch,) seed of the noise.
+        cutout: (batch, box, d, 2) first and last+1 pixel; empty boxes do nothing.
+        slice_dropout: (batch, slices) bool, or (batch, 0).
+        slice_axis: Spatial axis of the slices, None in 2D.
+        per_channel: Whether means and ranges are each channel's own.
+        contrast_keeps_range: Whether contrast is clipped to the range before.
+        gamma_keeps_statistics: Whether gamma restores mean and deviation.
     """
 
     matrix: Tensor
     shift: Tensor
     displacement: Tensor
+    slice_shift: Tensor
     contrast: Tensor
     brightness: Tensor
+    brightness_factor: Tensor
     gamma: Tensor
+    inverted_gamma: Tensor
     blur: Tensor
+    low_resolution: Tensor
+    bias: Tensor
+    spikes: Tensor
     noise: Tensor
+    noise_seed: Tensor
+    cutout: Tensor
+    slice_dropout: Tensor
+    slice_axis: int | None
+    per_channel: bool
+    contrast_keeps_range: bool
+    gamma_keeps_statistics: bool
+
+    def __len__(self) -> int:
+        return len(self.matrix)
 
     def one(self, index: int) -> Augmentation:
         """Return the parameters of one patch of the batch, as a batch of one."""
-        return Augmentation(
-            **{f.name: getattr(self, f.name)[index : index + 1] for f in fields(self)}
-        )
+        tensors = [f.name for f in fields(self) if isinstance(getattr(self, f.name), Tensor)]
+        return replace(self, **{name: getattr(self, name)[index : index + 1] for name in tensors})
 
 
 def draw_augmentation(
@@ -51,83 +86,114 @@ def draw_augmentation(
     batch: int,
     channels: int,
     patch_size: Size,
+    spacing: Sequence[float] | None = None,
 ) -> Augmentation:
     """Draw the parameters for one batch.
 
     Args:
-        generator: Source of all chance; its device is where the parameters are made.
+        generator: Source of all chance. One number of it is used for each patch, so what a patch
+            draws does not depend on the rest of the batch.
         config: Probabilities and ranges.
         batch: Patches.
         channels: Image channels.
         patch_size: Spatial size of the patches.
+        spacing: Distance of pixels along each axis, in any unit; None for equal distances. Turns
+            and lengths are then true in space, and thick slices (more than three times the finest
+            spacing) are varied within their plane only.
+
+    Raises:
+        ShapeError: The spacing does not fit the patch.
     """
-    draw = _Dice(generator, batch)
-    dims = len(patch_size)
-    controls = tuple(max(size // config.elastic_spacing_pixels, 1) + 3 for size in patch_size)
-    elastic = draw.chance(config.elastic_probability).view(-1, *(1,) * (dims + 1))
-    strength = draw.chance(config.noise_probability) * draw.uniform(0, config.noise)
+    space = find_space(patch_size, spacing)
+    dice = Dice(generator, batch)
+    drawn: dict[str, Array] = {
+        **_draw_places(dice, config, space),
+        **_draw_curves(dice, config, channels),
+        **draw_damage(dice, config, space),
+    }
     return Augmentation(
-        matrix=_matrix(draw, config, patch_size),
-        shift=draw.chance(config.shift_probability).unsqueeze(1)
-        * draw.uniform(-config.shift_pixels, config.shift_pixels, dims),
-        displacement=elastic * config.elastic_pixels * draw.normal(dims, *controls),
-        contrast=draw.log_range(config.contrast, config.contrast_probability),
-        brightness=draw.chance(config.brightness_probability)
-        * draw.uniform(-config.brightness, config.brightness),
-        gamma=draw.log_range(config.gamma, config.gamma_probability),
-        blur=draw.chance(config.blur_probability)
-        * draw.uniform(min(0.3, config.blur_pixels), config.blur_pixels),
-        noise=strength.view(-1, *(1,) * (dims + 1)) * draw.normal(channels, *patch_size),
+        **{name: torch.from_numpy(values.astype(np.float32)) for name, values in drawn.items()},
+        noise_seed=torch.from_numpy(dice.seeds()),
+        cutout=torch.from_numpy(draw_boxes(dice, config, patch_size)),
+        slice_dropout=torch.from_numpy(draw_dropout(dice, config, space)),
+        slice_axis=space.slice_axis,
+        per_channel=config.per_channel,
+        contrast_keeps_range=config.contrast_keeps_range,
+        gamma_keeps_statistics=config.gamma_keeps_statistics,
     )
 
 
-def _matrix(draw: _Dice, config: AugmentConfig, patch_size: Size) -> Tensor:
-    """Compose flips, turns and scale; for 3D, turns are about every axis."""
-    dims = len(patch_size)
-    matrix = torch.eye(dims, device=draw.device).repeat(draw.batch, 1, 1)
-    if config.flip:
-        matrix = matrix * (1 - 2 * draw.chance(0.5, dims)).unsqueeze(1)
-    free = draw.chance(config.rotation_probability)
-    reach = math.radians(config.rotation_degrees)
-    for first in range(dims):
-        for second in range(first + 1, dims):
-            angle = free * draw.uniform(-reach, reach)
-            if config.right_angles and patch_size[first] == patch_size[second]:
-                angle = angle + math.pi / 2 * draw.integer(4)
-            matrix = matrix @ _turn(angle, first, second, dims)
-    return matrix * draw.log_range(config.scale_range, config.scale_probability).view(-1, 1, 1)
+def _draw_places(dice: Dice, config: AugmentConfig, space: Space) -> dict[str, Array]:
+    """Draw where each pixel comes from."""
+    return {
+        "matrix": draw_matrix(dice, config, space),
+        "shift": _draw_shift(dice, config, space),
+        "displacement": _draw_elastic(dice, config, space),
+        "slice_shift": _draw_slice_shift(dice, config, space),
+    }
 
 
-def _turn(angle: Tensor, first: int, second: int, dims: int) -> Tensor:
-    # Rounding makes right angles exact: cos(pi / 2) is 6e-17 in double, -4e-8 in single precision.
-    cosine, sine = torch.cos(angle.double()), torch.sin(angle.double())
-    cosine, sine = (torch.where(v.abs() < 1e-6, torch.zeros_like(v), v) for v in (cosine, sine))
-    turn = torch.eye(dims, dtype=torch.double, device=angle.device).repeat(len(angle), 1, 1)
-    turn[:, first, first], turn[:, second, second] = cosine, cosine
-    turn[:, first, second], turn[:, second, first] = -sine, sine
-    return turn.float()
+def _draw_shift(dice: Dice, config: AugmentConfig, space: Space) -> Array:
+    dims, reach = len(space.patch_size), config.shift_pixels
+    if config.shift_probability == 0:
+        return np.zeros((dice.batch, dims))
+    shift = dice.chance(config.shift_probability, 1) * dice.uniform(-reach, reach, dims)
+    shift /= np.array(space.edges)
+    for axis in set(range(dims)) - set(space.plane):
+        shift[:, axis] = np.rint(shift[:, axis])
+    return shift
 
 
-class _Dice:
-    """Random numbers for a batch from one generator."""
+def _draw_elastic(dice: Dice, config: AugmentConfig, space: Space) -> Array:
+    dims = len(space.patch_size)
+    if config.elastic_probability == 0 or config.elastic_pixels == 0:
+        return np.zeros((dice.batch, dims, *(1,) * dims))
+    lengths = [size * edge for size, edge in zip(space.patch_size, space.edges, strict=True)]
+    controls = [max(int(length // config.elastic_spacing_pixels), 1) + 3 for length in lengths]
+    each = (-1, dims, *(1,) * dims)
+    strength = np.array([(axis in space.plane) / space.edges[axis] for axis in range(dims)])
+    chosen = dice.chance(config.elastic_probability).reshape(-1, *(1,) * (dims + 1))
+    offsets = config.elastic_pixels * dice.normal(dims, *controls)
+    return np.asarray(chosen * strength.reshape(each) * offsets)
 
-    def __init__(self, generator: torch.Generator, batch: int) -> None:
-        self.generator, self.batch, self.device = generator, batch, generator.device
 
-    def uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        raw = torch.rand((self.batch, *shape), generator=self.generator, device=self.device)
-        return low + (high - low) * raw
+def _draw_slice_shift(dice: Dice, config: AugmentConfig, space: Space) -> Array:
+    dims = len(space.patch_size)
+    axis = space.slice_axis
+    if axis is None or config.slice_shift_probability == 0:
+        return np.zeros((dice.batch, dims, *(1,) * dims))
+    slices = space.patch_size[axis]
+    reach = config.slice_shift_pixels
+    offsets = dice.chance(config.slice_shift_probability, 1, 1) * dice.uniform(
+        -reach, reach, dims, slices
+    )
+    offsets /= np.array(space.edges)[:, None]
+    offsets[:, axis] = 0
+    return offsets.reshape(-1, dims, *(slices if a == axis else 1 for a in range(dims)))
 
-    def normal(self, *shape: int) -> Tensor:
-        return torch.randn((self.batch, *shape), generator=self.generator, device=self.device)
 
-    def integer(self, high: int) -> Tensor:
-        return torch.randint(high, (self.batch,), generator=self.generator, device=self.device)
+def _draw_curves(dice: Dice, config: AugmentConfig, channels: int) -> dict[str, Array]:
+    """Draw what is done to intensities one by one; chance decides for the patch as a whole."""
+    shape = (channels,) if config.per_channel else (1,)
 
-    def chance(self, probability: float, *shape: int) -> Tensor:
-        return (self.uniform(0, 1, *shape) < probability).float()
+    def factor(largest: float, probability: float) -> Array:
+        if probability == 0:
+            return np.ones((dice.batch, channels))
+        chosen = dice.chance(probability, 1)
+        drawn = np.where(chosen > 0, dice.log_range(largest, 1.0, *shape), 1.0)
+        return np.repeat(drawn, channels // shape[0], axis=1)
 
-    def log_range(self, factor: float, probability: float) -> Tensor:
-        """Draw between 1/factor and factor, evenly in the logarithm; 1 where chance says no."""
-        reach = math.log(factor)
-        return torch.exp(self.chance(probability) * self.uniform(-reach, reach))
+    return {
+        "contrast": factor(config.contrast, config.contrast_probability),
+        "brightness": np.repeat(_draw_brightness(dice, config, shape), channels // shape[0], 1),
+        "brightness_factor": factor(config.brightness_factor, config.brightness_factor_probability),
+        "gamma": factor(config.gamma, config.gamma_probability),
+        "inverted_gamma": factor(config.gamma, config.inverted_gamma_probability),
+    }
+
+
+def _draw_brightness(dice: Dice, config: AugmentConfig, shape: tuple[int, ...]) -> Array:
+    if config.brightness_probability == 0:
+        return np.zeros((dice.batch, *shape))
+    reach = config.brightness
+    return dice.chance(config.brightness_probability, 1) * dice.uniform(-reach, reach, *shape)

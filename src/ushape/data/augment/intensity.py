@@ -1,66 +1,92 @@
-"""Intensity transforms of patches, batched with one parameter a patch."""
+"""Intensity transforms of patches: each patch has those done that it drew, the others cost nothing.
+
+Their order is that of how an image comes about: field and response of the device, its sharpness,
+its faults, its noise, and last what is taken away on purpose.
+"""
 
 from __future__ import annotations
 
-import math
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from ushape.data.augment.curves import bend, change_contrast
+from ushape.data.augment.damage import add_spike, apply_bias, cut_out, drop_slices
 from ushape.data.augment.draw import Augmentation
+from ushape.data.augment.noise import add_noise
+from ushape.data.augment.smooth import blur, lower_resolution
 
 
-def apply_intensity(images: Tensor, augmentation: Augmentation) -> Tensor:
-    """Change contrast, brightness, gamma and sharpness, and add noise, in this order.
+def change_intensity(images: Tensor, augmentation: Augmentation) -> None:
+    """Change the intensities of a batch in place.
 
     Args:
-        images: Shape (batch, channel, *size), about mean 0 and deviation 1.
+        images: Shape (batch, channel, *size), contiguous, about mean 0 and deviation 1.
         augmentation: Parameters of the same batch.
-
-    Returns:
-        Same shape.
     """
-    each = (-1, *(1,) * (images.ndim - 1))
-    space = tuple(range(1, images.ndim))
-    mean = images.mean(space, keepdim=True)
-    contrast = augmentation.contrast.view(each)
-    images = images * contrast + mean * (1 - contrast)
-    images = images + augmentation.brightness.view(each)
-    bent = augmentation.gamma != 1
-    if bool(bent.any()):
-        images = torch.where(bent.view(each), _bend(images, augmentation.gamma.view(each)), images)
-    blurred = augmentation.blur > 0
-    if bool(blurred.any()):
-        images = torch.where(blurred.view(each), _blur(images, augmentation.blur), images)
-    return images + augmentation.noise
+    # All questions at once: what a patch did not draw then costs nothing.
+    has_bias, has_blur, has_spikes, has_boxes, has_gaps = (
+        values.reshape(len(images), -1).any(1).tolist()
+        for values in (
+            augmentation.bias,
+            augmentation.blur,
+            augmentation.spikes[:, :, 0],
+            augmentation.cutout[..., 1] > augmentation.cutout[..., 0],
+            augmentation.slice_dropout,
+        )
+    )
+    is_coarse = (augmentation.low_resolution < 1).any(1).tolist()
+    noise, seeds = augmentation.noise.tolist(), augmentation.noise_seed.tolist()
+    curves = _list_curves(augmentation)
+    for patch, image in enumerate(images):
+        if has_bias[patch]:
+            apply_bias(image, augmentation.bias[patch])
+        parts = list(image) if augmentation.per_channel else [image]
+        for values, strengths in zip(parts, curves[patch], strict=False):
+            _apply_curves(values, strengths, augmentation)
+        if has_blur[patch]:
+            blur(image, augmentation.blur[patch].tolist())
+        if is_coarse[patch]:
+            lower_resolution(image, augmentation.low_resolution[patch].tolist())
+        if has_spikes[patch]:
+            for amplitude, phase, *periods in augmentation.spikes[patch].tolist():
+                add_spike(image, amplitude, phase, periods)
+        if noise[patch] > 0:
+            add_noise(image, noise[patch], seeds[patch])
+        if has_boxes[patch] or has_gaps[patch]:
+            _take_away(image, augmentation, patch)
 
 
-def _bend(images: Tensor, gamma: Tensor) -> Tensor:
-    """Raise the position within each patch's own range to the power gamma."""
-    space = tuple(range(1, images.ndim))
-    low, high = images.amin(space, keepdim=True), images.amax(space, keepdim=True)
-    reach = (high - low).clamp_min(1e-6)
-    return ((images - low) / reach).clamp(0, 1).pow(gamma) * reach + low
+def _list_curves(augmentation: Augmentation) -> list[list[list[float]]]:
+    """Gather the strengths of what treats pixels alike: by patch, by channel, by transform."""
+    strengths = [
+        augmentation.contrast,
+        augmentation.brightness_factor,
+        augmentation.brightness,
+        augmentation.inverted_gamma,
+        augmentation.gamma,
+    ]
+    listed: list[list[list[float]]] = torch.stack(strengths, -1).tolist()
+    return listed
 
 
-def _blur(images: Tensor, sigma: Tensor) -> Tensor:
-    """Blur each patch with its own Gaussian, one axis after the other, mirrored at the border."""
-    batch, channels, *size = images.shape
-    radius = min(max(math.ceil(3 * float(sigma.max())), 1), *(edge - 1 for edge in size))
-    offset = torch.arange(-radius, radius + 1, device=images.device)
-    sigma = sigma.unsqueeze(1)
-    kernel = torch.exp(-0.5 * (offset / sigma.clamp_min(1e-3)).square())
-    # Each kernel ends where its patch alone would end it, whatever the others of the batch need.
-    kernel = kernel * (offset.abs() <= torch.ceil(3 * sigma))
-    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)
-    flat = images.reshape(1, batch * channels, *size)
-    convolve = F.conv2d if len(size) == 2 else F.conv3d
-    for axis in range(len(size)):
-        shape = [1] * len(size)
-        shape[axis] = -1
-        pad = [0] * (2 * len(size))
-        pad[2 * (len(size) - 1 - axis)] = pad[2 * (len(size) - 1 - axis) + 1] = radius
-        weights = kernel.view(batch * channels, 1, *shape)
-        flat = convolve(F.pad(flat, pad, mode="reflect"), weights, groups=batch * channels)
-    return flat.reshape(images.shape)
+def _apply_curves(values: Tensor, strengths: list[float], augmentation: Augmentation) -> None:
+    """Apply what treats pixels alike, to all channels at once or to one of them."""
+    contrast, factor, added, inverted, gamma = strengths
+    if contrast != 1:
+        change_contrast(values, contrast, keep_range=augmentation.contrast_keeps_range)
+    if factor != 1:
+        values.mul_(factor)
+    if added != 0:
+        values.add_(added)
+    keep = augmentation.gamma_keeps_statistics
+    if inverted != 1:
+        bend(values, inverted, invert=True, keep_statistics=keep)
+    if gamma != 1:
+        bend(values, gamma, invert=False, keep_statistics=keep)
+
+
+def _take_away(image: Tensor, augmentation: Augmentation, patch: int) -> None:
+    fill = image.flatten(1).mean(1)
+    if augmentation.slice_axis is not None:
+        drop_slices(image, augmentation.slice_dropout[patch], augmentation.slice_axis, fill)
+    cut_out(image, augmentation.cutout[patch], fill)

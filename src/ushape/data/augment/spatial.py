@@ -1,37 +1,31 @@
-"""All spatial transforms at once: one sampling grid, one resampling of image and target."""
+"""All spatial transforms at once: every pixel of image and target is looked up once."""
 
 from __future__ import annotations
 
-import math
+from typing import Literal
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from ushape.config.schema import AugmentConfig
+from ushape.data.augment.coordinates import (
+    Warp,
+    block_coordinates,
+    build_warp,
+    find_outside,
+    mirror,
+)
 from ushape.data.augment.draw import Augmentation
+from ushape.data.augment.labels import TargetReader
+from ushape.data.augment.lattice import (
+    Lattice,
+    find_lattice,
+    follow_lattice,
+    outside_lattice,
+)
+from ushape.data.augment.resample import Sampler, is_tall, prepare
+from ushape.errors import ShapeError
 from ushape.sizes import Size
 
-MOST_VOTING_CLASSES = 8
-"""Up to this many classes vote with their linear weights; more are sampled at the nearest pixel."""
-
-
-def window_size(patch_size: Size, config: AugmentConfig) -> Size:
-    """Find how large a window must be cut so that any drawn patch finds its pixels in it.
-
-    Beyond it (rare: elastic offsets have no bound) the window's border is mirrored. Window and
-    patch have the same parity, so that flips and right-angle turns fall exactly on pixels.
-    """
-    turns = config.rotation_probability > 0 and config.rotation_degrees > 0
-    scale = config.scale_range if config.scale_probability > 0 else 1.0
-    extra = config.shift_pixels if config.shift_probability > 0 else 0.0
-    extra += 2 * config.elastic_pixels if config.elastic_probability > 0 else 0.0
-    sizes = []
-    for edge in patch_size:
-        reach = math.hypot(*patch_size) if turns else edge
-        length = math.ceil(reach * scale + 2 * extra)
-        sizes.append(length + (length - edge) % 2)
-    return tuple(sizes)
+Outside = Literal["mirror", "ignore"]
 
 
 def apply_spatial(
@@ -41,43 +35,125 @@ def apply_spatial(
     *,
     patch_size: Size,
     num_classes: int,
+    ignore_index: int | None = None,
+    outside: Outside = "mirror",
+    overwrite: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Resample windows to patches; shapes as in `apply_augmentation`."""
-    grid = sampling_grid(augmentation, patch_size, tuple(images.shape[2:]))
-    patches = _sample(images, grid, "bilinear")
-    if num_classes > MOST_VOTING_CLASSES:
-        return patches, _sample(targets.unsqueeze(1).float(), grid, "nearest").squeeze(1).byte()
-    classes = torch.arange(1, num_classes, device=targets.device, dtype=targets.dtype)
-    masks = targets.unsqueeze(1) == classes.view(1, -1, *(1,) * len(patch_size))
-    votes = _sample(masks.float(), grid, "bilinear")
-    background = 1 - votes.sum(1, keepdim=True)
-    return patches, torch.cat([background, votes], 1).argmax(1).byte()
-
-
-def sampling_grid(augmentation: Augmentation, patch_size: Size, window: Size) -> Tensor:
-    """Compute where in the window every pixel of the patch comes from.
+    """Resample windows to patches; arguments as in `apply_augmentation`.
 
     Returns:
-        Shape (batch, *patch_size, d) for `torch.nn.functional.grid_sample` with
-        align_corners=False: the last axis runs x, y(, z), from -1 to 1 over the window.
+        Images and targets. Patches that drew nothing, flips, right angles or whole shifts only,
+        hold the windows' values bit for bit.
     """
-    device = augmentation.matrix.device
-    dims = len(patch_size)
-    axes = [torch.arange(edge, device=device) - (edge - 1) / 2 for edge in patch_size]
-    offsets = torch.stack(torch.meshgrid(*axes, indexing="ij"), -1)
-    source = torch.einsum("bij,...j->b...i", augmentation.matrix, offsets)
-    source = source + augmentation.shift.view(-1, *(1,) * dims, dims)
-    if bool(augmentation.displacement.any()):
-        smooth = F.interpolate(
-            augmentation.displacement,
-            size=patch_size,
-            mode="bicubic" if dims == 2 else "trilinear",
-            align_corners=True,
+    patch_size = tuple(patch_size)
+    window = tuple(images.shape[2:])
+    _check(images, targets, augmentation, patch_size, ignore_index, outside)
+    overwrite = overwrite and window == patch_size and images.is_contiguous()
+    if overwrite:
+        patches, kept = images, targets
+    else:
+        patches = images.new_empty((*images.shape[:2], *patch_size))
+        kept = targets.new_empty((*targets.shape[: targets.ndim - len(window)], *patch_size))
+    fill = ignore_index if outside == "ignore" else None
+    bent, slid = (
+        values.flatten(1).any(1).tolist()
+        for values in (augmentation.displacement, augmentation.slice_shift)
+    )
+    matrices, shifts = augmentation.matrix.tolist(), augmentation.shift.tolist()
+    for i in range(len(images)):
+        lattice = None
+        if not (bent[i] or slid[i]):
+            lattice = find_lattice(matrices[i], shifts[i], patch_size, window)
+        image, target = images[i], targets[i]
+        if lattice is not None:
+            if overwrite and lattice.is_identity:
+                continue
+            values = follow_lattice(image, lattice, patch_size)
+            # A turned view of what is being written must be read before.
+            patches[i] = values.clone() if overwrite and lattice.is_view else values
+            values = _follow_target(target, lattice, patch_size, window, fill)
+            kept[i] = values.clone() if overwrite and lattice.is_view else values
+            continue
+        if overwrite:
+            # What `prepare` does not copy would be written while it is read.
+            image = image if is_tall(window, image.device) else image.clone()
+            target = target.clone()
+        warp = build_warp(augmentation, i, patch_size, window, images.device)
+        reader = TargetReader(
+            target, len(window), num_classes=num_classes, ignore_index=ignore_index
         )
-        source = source + smooth.movedim(1, -1)
-    half = torch.tensor([edge / 2 for edge in window], device=device)
-    return (source / half).flip(-1)
+        _resample(image, reader, warp, patches[i], kept[i], fill)
+    return patches, kept
 
 
-def _sample(values: Tensor, grid: Tensor, mode: str) -> Tensor:
-    return F.grid_sample(values, grid, mode=mode, padding_mode="reflection", align_corners=False)
+def _follow_target(
+    target: Tensor, lattice: Lattice, patch_size: Size, window: Size, fill: int | None
+) -> Tensor:
+    values = follow_lattice(target.reshape(-1, *window), lattice, patch_size)
+    if fill is not None:
+        values = values.clone()
+        for axis, beyond in enumerate(outside_lattice(lattice, patch_size, window), start=1):
+            if bool(beyond.any()):
+                values.index_fill_(axis, beyond.nonzero()[:, 0].to(values.device), fill)
+    return values.reshape(*target.shape[: target.ndim - len(window)], *patch_size)
+
+
+def _resample(
+    image: Tensor,
+    reader: TargetReader,
+    warp: Warp,
+    patch: Tensor,
+    kept: Tensor,
+    fill: int | None,
+) -> None:
+    """Write one patch and its target, a block that fits the cache at a time."""
+    channels = [prepare(channel) for channel in image]
+    for block in warp.blocks(image.device):
+        coordinates = block_coordinates(warp, block)
+        beyond = find_outside(coordinates, warp.window) if fill is not None else None
+        if warp.leaves_window:
+            mirror(coordinates, warp)
+        sampler = Sampler(coordinates, warp.window, keep_nearest=reader.is_nearest)
+        for channel, ready in enumerate(channels):
+            sampler.read(ready, out=patch[channel][block])
+        place = kept[(slice(None), *block)] if kept.ndim == patch.ndim else kept[block]
+        reader.read(sampler, place)
+        if beyond is not None and fill is not None:
+            place.masked_fill_(beyond, fill)
+
+
+def _check(
+    images: Tensor,
+    targets: Tensor,
+    augmentation: Augmentation,
+    patch_size: Size,
+    ignore_index: int | None,
+    outside: str,
+) -> None:
+    window = images.shape[2:]
+    if len(patch_size) != len(window) or len(window) not in (2, 3):
+        raise ShapeError(
+            f"images of shape {tuple(images.shape)} cannot be cut to patches of {patch_size}: give "
+            "(batch, channel, *window) with two or three spatial axes, as many as the patch has"
+        )
+    fits = targets.ndim in (images.ndim - 1, images.ndim)
+    if not fits or targets.shape[-len(window) :] != window or len(targets) != len(images):
+        raise ShapeError(
+            f"targets of shape {tuple(targets.shape)} do not fit images of {tuple(images.shape)}: "
+            f"give (batch, *{tuple(window)}) or (batch, channel, *{tuple(window)})"
+        )
+    if len(augmentation) != len(images):
+        raise ShapeError(
+            f"parameters for {len(augmentation)} patches do not fit a batch of {len(images)}: "
+            "draw them with batch=" + str(len(images))
+        )
+    is_map = targets.ndim == images.ndim - 1
+    if is_map and targets.is_floating_point():
+        raise ShapeError(
+            f"an index map of type {targets.dtype} is no map of classes: give integers, or graded "
+            "targets with a channel axis"
+        )
+    if outside == "ignore" and (ignore_index is None or not is_map):
+        raise ShapeError(
+            "outside='ignore' marks pixels of index maps: give such targets, and ignore_index"
+        )
