@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ushape.config.schema import TilingConfig
+from ushape.labels import LabelTable
 from ushape.nets import Geometry
 from ushape.nets.network import SegmentationNetwork
 from ushape.sizes import Size
@@ -63,9 +64,15 @@ def plan_image(geometry: Geometry, size: Size, tiling: TilingConfig) -> TilePlan
 
 
 def tile_function(
-    network: SegmentationNetwork, *, device: torch.device, precision: str, channels_last: bool
+    network: SegmentationNetwork,
+    *,
+    device: torch.device,
+    precision: str,
+    channels_last: bool,
+    labels: LabelTable | None = None,
 ) -> Callable[[Tensor], Tensor]:
     """Wrap a network as the callable that tiling runs: tiles in, probabilities out, float32."""
+    activate = _activation(labels)
 
     def predict(batch: Tensor) -> Tensor:
         batch = batch.to(device)
@@ -78,11 +85,22 @@ def tile_function(
         )
         with torch.inference_mode(), cast:
             logits = network(batch).logits
-        logits = logits.float()
-        chosen = torch.sigmoid(logits) if logits.shape[1] == 1 else torch.softmax(logits, dim=1)
-        return chosen.cpu()
+        return activate(logits.float()).cpu()
 
     return predict
+
+
+def _activation(labels: LabelTable | None) -> Callable[[Tensor], Tensor]:
+    """Choose how logits become the probabilities of classes."""
+
+    def activate(logits: Tensor) -> Tensor:
+        is_exclusive = logits.shape[1] > 1
+        if labels is not None:  # what stands behind the classes only helped to learn them
+            logits = logits[:, : labels.num_logits]
+            is_exclusive = labels.target == "multiclass"
+        return torch.softmax(logits, dim=1) if is_exclusive else torch.sigmoid(logits)
+
+    return activate
 
 
 def predict_probabilities(
@@ -93,6 +111,7 @@ def predict_probabilities(
     device: torch.device,
     precision: str = "32-true",
     channels_last: bool = False,
+    labels: LabelTable | None = None,
     sink: Callable[[int, Image], None] | None = None,
     progress: Progress | None = None,
 ) -> Image | None:
@@ -105,16 +124,18 @@ def predict_probabilities(
         device: Where to compute.
         precision: `32-true` or `bf16-mixed`.
         channels_last: Memory order for 2D networks; faster for bfloat16 on CPUs.
+        labels: Which logits tell classes, and whether these exclude each other. By default all
+            do, and several exclude each other.
         sink: Receives finished bands (first row, probabilities) in order, so that memory stays
             bounded however large the image; then nothing is returned. With `tiling.mirror` the
             whole result is held before the sink is called once.
         progress: Called with (tiles done, tiles in all).
 
     Returns:
-        Probabilities, shape (classes, *size), or None when a sink takes them.
+        Probabilities, shape (class channels, *size), or None when a sink takes them.
     """
     predict = tile_function(
-        network, device=device, precision=precision, channels_last=channels_last
+        network, device=device, precision=precision, channels_last=channels_last, labels=labels
     )
     views = list(_views(image.ndim - 1)) if tiling.mirror else [()]
     if len(views) == 1:

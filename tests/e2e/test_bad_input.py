@@ -436,7 +436,7 @@ def test_models_that_cannot_be_used(cli, tiny_data, tiny_run, tmp_path):
         "text": (b"not a model at all", "not a readable safetensors file"),
         "empty": (b"", "not a readable safetensors file"),
         "renamed": (whole.replace(b"unet_padding", b"unet_banding"), "header is damaged"),
-        "newer": (whole.replace(rb"\"format\": 1", rb"\"format\": 7"), "newer release"),
+        "newer": (whole.replace(rb"\"format\": 2", rb"\"format\": 7"), "newer release"),
     }
     for name, (content, piece) in files.items():
         path = tmp_path / f"{name}.safetensors"

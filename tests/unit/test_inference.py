@@ -11,6 +11,7 @@ from ushape import build
 from ushape.config.schema import TilingConfig
 from ushape.errors import ShapeError
 from ushape.inference import plan_image, predict_probabilities, tile_function
+from ushape.labels import LabelClass, LabelTable
 from ushape.nets import geometry_of, make_spec
 from ushape.nets.network import Output
 
@@ -190,3 +191,24 @@ def test_memory_order_and_precision(padded):
     assert torch.allclose(plain, rounded, atol=0.05)
     assert not torch.equal(plain, rounded), "bfloat16 was asked for"
     assert not plain.requires_grad
+
+
+def test_the_kind_of_target_chooses_how_logits_become_probabilities():
+    """Further logits are dropped before the softmax, which they would change."""
+    torch.manual_seed(4)
+    network = build("unet_padding", classes=5, width=4, levels=3).eval()
+    image = np.random.default_rng(0).normal(size=(1, 24, 24)).astype(np.float32)
+    logits = network(torch.from_numpy(image)[None]).logits[0].detach()
+    tiling = TilingConfig((32, 32))
+    classes = tuple(LabelClass(f"c{n}", n) for n in range(4))
+    for kind, wanted in (
+        ("multiclass", torch.softmax(logits[:4], 0)),
+        ("multilabel", torch.sigmoid(logits[:3])),
+        (None, torch.softmax(logits, 0)),
+    ):
+        labels = LabelTable(classes, kind=kind) if kind else None
+        found = predict_probabilities(
+            network, image, tiling, device=torch.device("cpu"), labels=labels
+        )
+        assert found is not None
+        np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)

@@ -24,7 +24,7 @@ from ushape.labels import LabelTable
 from ushape.nets import build_network, spec_from_json, spec_to_json
 from ushape.nets.network import SegmentationNetwork
 
-FORMAT = 1
+FORMAT = 2
 """Version of the header; a file with a larger one comes from a newer release."""
 
 KEY = "ushape"
@@ -40,12 +40,17 @@ class BundleHeader:
         preprocess: How images become the network's input.
         tiling: How whole images are predicted.
         provenance: Versions, data, training length, seed, validation score: for people.
+        thin_classes: Names of the classes that are lines.
+        thresholds: By class name: the probability from which on the class is predicted, where it
+            is not the usual one.
     """
 
     labels: LabelTable
     preprocess: PreprocessConfig
     tiling: TilingConfig
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    thin_classes: tuple[str, ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,8 @@ def save_bundle(
             "preprocess": asdict(header.preprocess),
             "tiling": asdict(header.tiling),
             "provenance": dict(header.provenance),
+            "thin_classes": list(header.thin_classes),
+            "thresholds": dict(header.thresholds),
         },
         sort_keys=True,
     )
@@ -160,5 +167,7 @@ def _build(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor])
         TypeAdapter(PreprocessConfig).validate_python(header["preprocess"]),
         TypeAdapter(TilingConfig).validate_python(header["tiling"]),
         header["provenance"],
+        tuple(str(name) for name in header.get("thin_classes", ())),
+        {str(name): float(value) for name, value in header.get("thresholds", {}).items()},
     )
     return Bundle(path, network.eval(), opened)

@@ -16,6 +16,7 @@ from ushape.cli.output import (
     print_problems,
     progress_bar,
 )
+from ushape.cli.train import IgnoreOption, LabelFolderOption, RegionOption, TargetOption
 
 app = typer.Typer(help="Make and check data sets.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -48,6 +49,10 @@ def check(
     data: DataArgument,
     foreground: ForegroundOption = None,
     labels: LabelsOption = None,
+    target: TargetOption = None,
+    ignore: IgnoreOption = None,
+    region: RegionOption = None,
+    label_folder: LabelFolderOption = None,
     json: JsonOption = False,
 ) -> None:
     """Read every file once and say what was understood, and every problem with its file.
@@ -57,14 +62,20 @@ def check(
     from ushape.cli.texts import fingerprint_lines
     from ushape.data.layouts import find_cases
     from ushape.data.scan import scan_cases
-    from ushape.labels import parse_names
+    from ushape.labels import LabelWish, parse_names, parse_regions, parse_value
     from ushape.plan import take_fingerprint
 
-    with progress_bar("reading cases") as progress:
-        scan = scan_cases(find_cases(data), progress=progress)
-    found = take_fingerprint(
-        scan, foreground=foreground, names=parse_names(labels) if labels else None
+    wish = LabelWish(
+        foreground,
+        parse_names(labels) if labels else None,
+        target,
+        parse_value(ignore) if ignore else None,
+        parse_regions(region or []),
     )
+    layout = find_cases(data, label_folder=label_folder)
+    with progress_bar("reading cases") as progress:
+        scan = scan_cases(layout, wish=wish, progress=progress)
+    found = take_fingerprint(scan, wish)
     if json:
         print_json({**scan.to_json(), "labels": found.labels.to_json()})
     else:

@@ -15,7 +15,18 @@ from typing import Annotated, NoReturn
 import typer
 
 from ushape import __version__
-from ushape.cli import compare, convert, data, demo, evaluate, models, plan, predict, train
+from ushape.cli import (
+    compare,
+    convert,
+    data,
+    demo,
+    evaluate,
+    explain,
+    models,
+    plan,
+    predict,
+    train,
+)
 from ushape.cli.output import print_error
 from ushape.errors import Stopped, UshapeError
 
@@ -65,6 +76,7 @@ app.command("train", short_help="Train on images and label pictures.")(train.tra
 app.command("predict", short_help="Predict label pictures with a model.")(predict.predict)
 app.command("evaluate", short_help="Score predictions against the truth.")(evaluate.evaluate)
 app.command("compare", short_help="Say which of two is better, and how sure.")(compare.compare)
+app.command("explain", short_help="Show where a class responds, level by level.")(explain.explain)
 app.command("models", short_help="List the networks, or show one.")(models.models)
 app.add_typer(convert.app, name="convert", short_help="Take over what other programs made.")
 app.add_typer(data.app, name="data", short_help="Make and check data sets.")

@@ -36,10 +36,22 @@ def predict(
             metavar="N", min=1, help="Compute N decoder columns of a unet_plusplus: faster."
         ),
     ] = None,
+    skeleton: Annotated[
+        bool, typer.Option("--skeleton", help="Thin the predicted lines to one pixel.")
+    ] = False,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS=P", help="Predict the class from this probability on; repeatable."
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Predict label pictures, in the label values of the training data.
+    """Predict label pictures, in the form and the values of the labels of the training data.
+
+    Classes that may overlap are written as masks: one folder a class, or one file with a channel
+    a class if the labels were such.
 
     An image that cannot be used is listed and the rest is done (exit code 1).
     """
@@ -48,7 +60,13 @@ def predict(
     from ushape.predict import load, predict_files
 
     paths = find_images(images)
-    predictor = load(model, device=device, mirror=mirror, columns=columns)
+    predictor = load(
+        model,
+        device=device,
+        mirror=mirror,
+        columns=columns,
+        thresholds=parse_thresholds(threshold or []),
+    )
     with progress_bar("predicting") as progress:
         summary = predict_files(
             predictor,
@@ -56,6 +74,7 @@ def predict(
             out,
             format=format,
             keep_probabilities=probabilities,
+            is_skeleton=skeleton,
             progress=lambda done, total, name: progress(done, total),
         )
     problems = [str(problem) for problem in summary.problems]
@@ -76,3 +95,21 @@ def predict(
         raise DataError(f"none of the {len(paths)} images could be predicted")
     if problems:
         raise typer.Exit(1)
+
+
+def parse_thresholds(texts: list[str]) -> dict[str, float]:
+    """Read `--threshold class=probability`.
+
+    >>> parse_thresholds(["vessel=0.4"])
+    {'vessel': 0.4}
+    """
+    from ushape.errors import ConfigError
+
+    found = {}
+    for text in texts:
+        name, _, value = text.rpartition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            raise ConfigError(f"--threshold {text}: write class=0.4, a probability") from None
+    return found

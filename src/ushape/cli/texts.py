@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 
 from ushape.config.load import config_tree
+from ushape.config.schema import RunConfig
 from ushape.evaluate import Evaluation
 from ushape.evaluate.evaluation import OVERLAP_METRICS
+from ushape.losses import LossText, loss_to_data
 from ushape.metrics import Interval
 from ushape.plan import Fingerprint
 from ushape.sizes import format_duration, format_size
@@ -33,6 +35,8 @@ def fingerprint_lines(found: Fingerprint) -> list[str]:
             f"         {entry.name:{width}}  {found.class_fractions[number]:7.2%} of the pixels, "
             f"in {found.class_cases[number]} of {len(found.case_ids)} cases"
         )
+    if found.labels.ignore is not None:
+        lines.append(f"         {'void':{width}}  {found.void_fraction:7.2%} of all pixels")
     return lines
 
 
@@ -51,14 +55,43 @@ def plan_lines(prepared: Prepared) -> list[str]:
         ("", run_plan.split.reason, ""),
         ("model", config.model.name + (f" ({options})" if options else ""), "model.options"),
         ("patches", f"{format_size(config.patch.size)}, {config.patch.batch} a step", "patch.size"),
-        ("loss", config.loss, "loss"),
+        ("loss", _loss_text(config.loss), "loss"),
         ("training", f"{length}, {config.optimizer.name}, {config.train.precision}", ""),
         ("device", f"{prepared.device.name}, {prepared.device.num_threads} threads", ""),
     ]
+    rows[5:5] = _target_rows(config)
     for title, text, key in rows:
         reason = f"  ({reasons[key]})" if reasons.get(key) else ""
         lines.append(f"{title:8} {text}{reason}")
     return lines
+
+
+def _target_rows(config: RunConfig) -> list[tuple[str, str, str]]:
+    """Say what is done to targets and losses besides the usual."""
+    rows = []
+    if config.balance == "auto":
+        rows.append(("", "its terms are brought to one magnitude", ""))
+    if config.weight_map.use:
+        weights = config.weight_map
+        rows.append(("", f"gaps weigh more (w0 {weights.w0:g}, sigma {weights.sigma:g})", ""))
+    lines = config.lines
+    if lines.classes:
+        sigmas = ", ".join(f"{sigma:g}" for sigma in lines.sigma)
+        how = "blurred copies beside them" if lines.mode == "blurred" else "graded by distance"
+        rows.append(("lines", f"{', '.join(lines.classes)}: {how}, sigma {sigmas}", ""))
+    return rows
+
+
+def _loss_text(loss: LossText) -> str:
+    """Write a loss in one line; groups by name."""
+    if isinstance(loss, str):
+        return loss
+    groups = loss_to_data(loss)
+    assert isinstance(groups, dict)
+    lines = {
+        key: group if isinstance(group, str) else group["terms"] for key, group in groups.items()
+    }
+    return "; ".join(f"{name}: {line}" for name, line in lines.items())
 
 
 def plan_json(prepared: Prepared) -> dict[str, object]:
@@ -70,7 +103,9 @@ def plan_json(prepared: Prepared) -> dict[str, object]:
         "split": {"train": split.train, "val": split.val, "why": split.reason},
         "cases": len(found.case_ids),
         "labels": found.labels.to_json(),
+        "target": found.labels.target,
         "class_fractions": found.class_fractions,
+        "void_fraction": found.void_fraction,
         "problems": [str(problem) for problem in prepared.scan.problems],
     }
 

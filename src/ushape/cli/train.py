@@ -43,6 +43,33 @@ ConfigOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="YAML file with settings (any part of a config.yaml)."),
 ]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND",
+        help="binary, multiclass, multilabel (classes overlap), instances or instances+border "
+        "(labels are numbers of objects). Default: what the labels show.",
+    ),
+]
+IgnoreOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUE", help="Label value of void pixels: they count in no loss and no score."
+    ),
+]
+RegionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=A+B", help="A further class made of labels, which it overlaps; repeatable."
+    ),
+]
+LabelFolderOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Folder of the labels beside images/: pictures, or one folder of masks a class.",
+    ),
+]
 SeedOption = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Seed of all chance. Default: 0.")
 ]
@@ -59,6 +86,10 @@ def train(
     val: ValOption = None,
     foreground: ForegroundOption = None,
     labels: LabelsOption = None,
+    target: TargetOption = None,
+    ignore: IgnoreOption = None,
+    region: RegionOption = None,
+    label_folder: LabelFolderOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     seed: SeedOption = None,
@@ -107,6 +138,10 @@ def train(
             val=val,
             foreground=foreground,
             labels=labels,
+            target=target,
+            ignore=ignore,
+            regions=region,
+            label_folder=label_folder,
             settings=read_assignments(set_ or []),
             config=config,
             seed=seed,

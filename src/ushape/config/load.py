@@ -20,6 +20,7 @@ from ushape.config import schema
 from ushape.config.schema import RunConfig
 from ushape.errors import ConfigError, nearest_name, unknown_name
 from ushape.files import write_text
+from ushape.losses import LossText, check_loss, loss_to_data
 
 FREE_FORM = "model.options."
 """Keys that begin so are checked where they are used: options differ between networks."""
@@ -97,9 +98,16 @@ def check_value(key: str, value: Any, *, place: str) -> Any:
     if adapter is None:
         return value
     try:
-        return adapter.validate_python(value)
+        checked = adapter.validate_python(value)
     except ValidationError as error:
         raise ConfigError(_wrong_value(place, key, error.errors()[0])) from error
+    return _read_loss(checked, key, place) if key in ("loss", "lines.loss") else checked
+
+
+def _read_loss(loss: LossText, key: str, place: str) -> str | dict[str, Any]:
+    """Check the language of a loss and fill in its fields; which classes there are shows later."""
+    check_loss(loss, place=key if place in ("--set", "settings") else f"{place}: {key}")
+    return loss_to_data(loss)
 
 
 def read_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -173,6 +181,8 @@ def check_config(tree: Mapping[str, Any], *, place: str = "settings") -> RunConf
         if first["type"] in ("missing", "missing_argument"):
             raise ConfigError(f"{place}: the setting {key} is missing") from error
         raise ConfigError(_wrong_value(place, key, first)) from error
+    check_loss(config.loss, place=f"{place}: loss")
+    check_loss(config.lines.loss, place=f"{place}: lines.loss")
     if (config.schedule.budget_s is None) == (config.schedule.steps is None):
         raise ConfigError(f"{place}: set one of schedule.budget_s and schedule.steps, not both")
     return config
@@ -198,7 +208,7 @@ def write_config(path: str | Path, config: RunConfig, reasons: Mapping[str, str]
         if not isinstance(value, Mapping):
             lines.append(_line(name, value, reasons.get(name), indent=""))
             continue
-        lines.append(f"{name}:")
+        lines.append(f"{name}:{_comment(reasons.get(name))}")
         for key, item in value.items():
             lines.append(_line(key, item, reasons.get(f"{name}.{key}"), indent="  "))
     write_text(path, "\n".join(lines) + "\n")
@@ -208,9 +218,12 @@ def _line(key: str, value: Any, reason: str | None, *, indent: str) -> str:
     text = _flow(value, is_unicode=True)
     if not text.isprintable():  # YAML folds some line breaks of Unicode into blanks
         text = _flow(value, is_unicode=False)
+    return f"{indent}{key}: {text}{_comment(reason)}"
+
+
+def _comment(reason: str | None) -> str:
     shown = "".join(c if c.isprintable() else " " for c in reason or "")
-    comment = f"  # {' '.join(shown.split())}" if shown else ""
-    return f"{indent}{key}: {text}{comment}"
+    return f"  # {' '.join(shown.split())}" if shown else ""
 
 
 def _flow(value: Any, *, is_unicode: bool) -> str:

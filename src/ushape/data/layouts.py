@@ -5,16 +5,19 @@ from __future__ import annotations
 import glob
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ushape.data.io import PICTURE_SUFFIXES
 from ushape.errors import DataError
 
 IMAGE_FOLDERS = ("images", "image")
 LABEL_FOLDERS = ("labels", "masks", "label", "mask")
+LABEL_FILE_SUFFIXES = (*PICTURE_SUFFIXES, ".npy")
+"""Labels may also be NumPy arrays: of values, or of one mask a channel."""
+
 EXPECTED = (
     "expected are images/ (or image/) and labels/ (or masks/, label/, mask/), with equal names "
     "before the ending; in the folder itself or in its train/"
@@ -39,13 +42,29 @@ class Problem:
         return f"{self.path}: {self.message}"
 
 
+class ClassMask(NamedTuple):
+    """The mask of one class, where every class has a folder of its own."""
+
+    name: str
+    path: Path
+
+
 @dataclass(frozen=True)
 class CaseFiles:
-    """The files of one case; `id` is their common name without the ending."""
+    """The files of one case; `id` is their common name without the ending.
+
+    A labelled case has a `label` or `masks`, one of every class.
+    """
 
     id: str
     image: Path
     label: Path | None
+    masks: tuple[ClassMask, ...] = ()
+
+    @property
+    def label_paths(self) -> tuple[Path, ...]:
+        """All files that hold labels."""
+        return tuple(mask.path for mask in self.masks) or ((self.label,) if self.label else ())
 
 
 @dataclass(frozen=True)
@@ -57,12 +76,14 @@ class Layout:
         root: The folder of the data set.
         cases: In natural order of their ids (2 before 10).
         problems: Files that found no partner, or too many.
+        labels: The folder of the labels.
     """
 
     name: str
     root: Path
     cases: tuple[CaseFiles, ...]
     problems: tuple[Problem, ...]
+    labels: Path
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
@@ -75,37 +96,95 @@ def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((0, int(p), p) if p.isdecimal() else (1, 0, p.casefold()) for p in parts if p)
 
 
-def find_cases(root: str | Path) -> Layout:
+def find_cases(root: str | Path, *, label_folder: str | None = None) -> Layout:
     """Pair the images of a data set with their labels.
 
     Args:
         root: A folder with `images/` and `labels/` (or `image/`, `masks/`, `label/`, `mask/`),
-            or with both of them inside `train/`. Other folders, hidden files, text files and
-            folders inside are ignored.
+            or with both of them inside `train/`. The folder of the labels may hold one folder of
+            masks for each class instead of label pictures. Other folders, hidden files and text
+            files are ignored.
+        label_folder: Name of the folder to take the labels from instead.
 
     Raises:
         DataError: There is no such folder, or no image with a label in it.
     """
     root = Path(root).expanduser()
-    image_folder, label_folder, problems = _find_folders(root)
-    images, image_problems = _by_stem(image_folder)
-    labels, label_problems = _by_stem(label_folder)
-    problems += image_problems + label_problems
+    image_folder, labels_at, problems = _find_folders(root, label_folder)
+    images, image_problems = _by_stem(image_folder, PICTURE_SUFFIXES)
+    problems += image_problems
     if not images:
         inside = f"{image_folder.name}/ holds no PNG, JPEG, BMP or TIFF picture"
         raise _no_layout(root, f"{inside} but {_content(image_folder)}")
-    cases = [
-        CaseFiles(stem, images[stem][0], labels[stem][0])
-        for stem in sorted(images, key=natural_key)
-        if len(images[stem]) == 1 and len(labels.get(stem, ())) == 1
-    ]
-    problems += _unpaired(images, labels, label_folder, image_folder)
+    class_folders = find_class_folders(labels_at)
+    labels: dict[str, list[Path]] = {}
+    if class_folders:
+        cases, more = _masked_cases(images, class_folders, labels_at)
+    else:
+        labels, more = _by_stem(labels_at, LABEL_FILE_SUFFIXES)
+        cases = [
+            CaseFiles(stem, images[stem][0], labels[stem][0])
+            for stem in sorted(images, key=natural_key)
+            if len(images[stem]) == 1 and len(labels.get(stem, ())) == 1
+        ]
+        more += _unpaired(images, labels, labels_at, image_folder)
+    problems += more
     if not cases:
         found = "; ".join(str(problem) for problem in problems[:_MAX_LISTED])
         raise DataError(f"{root}: no image has a label of the same name. {found}")
     inner = "train/" if image_folder.parent != root else ""
-    name = f"{inner}{image_folder.name} + {inner}{label_folder.name}"
-    return Layout(name, root, tuple(cases), tuple(problems))
+    name = f"{inner}{image_folder.name} + {inner}{labels_at.name}"
+    if class_folders:
+        name += f"/ ({', '.join(class_folders)})"
+    return Layout(name, root, tuple(cases), tuple(problems), labels_at)
+
+
+def find_class_folders(folder: Path) -> dict[str, Path]:
+    """Find the folders of masks by class in a folder that holds no label files itself.
+
+    Returns:
+        Class name -> folder, in natural order; empty where the folder is of another kind.
+    """
+    if any(_has_suffix(entry, LABEL_FILE_SUFFIXES) for entry in _entries(folder)):
+        return {}
+    inner = [entry for entry in _entries(folder) if entry.is_dir() and entry.name[0] != "."]
+    holding = [
+        entry
+        for entry in inner
+        if any(_has_suffix(path, LABEL_FILE_SUFFIXES) for path in _entries(entry))
+    ]
+    return {entry.name: entry for entry in sorted(holding, key=lambda e: natural_key(e.name))}
+
+
+def _masked_cases(
+    images: Mapping[str, list[Path]], class_folders: Mapping[str, Path], labels_at: Path
+) -> tuple[list[CaseFiles], list[Problem]]:
+    """Join the masks of every image; tell images without some of them."""
+    problems: list[Problem] = []
+    masks: dict[str, dict[str, list[Path]]] = {}
+    for name, folder in class_folders.items():
+        masks[name], more = _by_stem(folder, PICTURE_SUFFIXES)
+        problems += more
+        problems += [
+            Problem(paths[0], f"no image of this name for the mask of {name}", "error")
+            for stem, paths in masks[name].items()
+            if stem not in images
+        ]
+    cases = []
+    for stem in sorted(images, key=natural_key):
+        missing = [name for name in class_folders if len(masks[name].get(stem, ())) != 1]
+        if len(images[stem]) != 1 or len(missing) == len(class_folders):
+            if len(images[stem]) == 1:
+                text = f"no mask of this name in any folder of {labels_at.name}/"
+                problems.append(Problem(images[stem][0], text, "error"))
+        elif missing:
+            where = ", ".join(f"{labels_at.name}/{name}/" for name in missing)
+            text = f"no mask of this name in {where}: where the class is not, save an empty mask"
+            problems.append(Problem(images[stem][0], text, "error"))
+        else:
+            found = tuple(ClassMask(name, masks[name][stem][0]) for name in class_folders)
+            cases.append(CaseFiles(stem, images[stem][0], None, found))
+    return cases, problems
 
 
 def find_images(path_or_glob: str | Path) -> tuple[Path, ...]:
@@ -142,15 +221,22 @@ def find_images(path_or_glob: str | Path) -> tuple[Path, ...]:
     return tuple(pictures)
 
 
-def _find_folders(root: Path) -> tuple[Path, Path, list[Problem]]:
+def _find_folders(root: Path, label_folder: str | None) -> tuple[Path, Path, list[Problem]]:
     if not root.exists():
         raise DataError(f"{root}: there is no such folder; check the name")
     if not root.is_dir():
         raise DataError(f"{root}: this is a file; give the folder of the data set; {EXPECTED}")
     for parent in (root, root / "train"):
-        images, labels = _folder(parent, IMAGE_FOLDERS), _folder(parent, LABEL_FOLDERS)
+        names = LABEL_FOLDERS if label_folder is None else (label_folder.rstrip("/").lower(),)
+        images, labels = _folder(parent, IMAGE_FOLDERS), _folder(parent, names)
         if images is not None and labels is not None:
-            return images, labels, _other_folders(parent, labels)
+            is_chosen = label_folder is not None
+            return images, labels, [] if is_chosen else _other_folders(parent, labels)
+    if label_folder is not None and root.is_dir():
+        raise DataError(
+            f"{root}: --label-folder {label_folder}: there is no such folder beside the images; "
+            f"found: {_content(root)}"
+        )
     if root.name.lower() in (*IMAGE_FOLDERS, *LABEL_FOLDERS) and _pictures(root):
         raise DataError(
             f"{root}: this is the folder of the pictures themselves; give its parent "
@@ -164,7 +250,11 @@ def _find_folders(root: Path) -> tuple[Path, Path, list[Problem]]:
 def _other_folders(parent: Path, used: Path) -> list[Problem]:
     others = [name for name in LABEL_FOLDERS if (f := _folder(parent, (name,))) and f != used]
     return [
-        Problem(parent / name, f"not used: the labels are taken from {used.name}/", "warning")
+        Problem(
+            parent / name,
+            f"not used: the labels are taken from {used.name}/ (--label-folder {name} changes it)",
+            "warning",
+        )
         for name in others
     ]
 
@@ -186,22 +276,25 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    hidden = path.name.startswith(".")
-    return not hidden and path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+    return _has_suffix(path, PICTURE_SUFFIXES)
+
+
+def _has_suffix(path: Path, suffixes: Sequence[str]) -> bool:
+    return path.name[0] != "." and path.suffix.lower() in suffixes and path.is_file()
 
 
 def _in_order(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: natural_key(str(path)))
 
 
-def _pictures(folder: Path) -> list[Path]:
-    return _in_order(entry for entry in _entries(folder) if _is_picture(entry))
+def _pictures(folder: Path, suffixes: Sequence[str] = PICTURE_SUFFIXES) -> list[Path]:
+    return _in_order(entry for entry in _entries(folder) if _has_suffix(entry, suffixes))
 
 
-def _by_stem(folder: Path) -> tuple[dict[str, list[Path]], list[Problem]]:
+def _by_stem(folder: Path, suffixes: Sequence[str]) -> tuple[dict[str, list[Path]], list[Problem]]:
     """Group pictures by name; tell names that stand twice and formats that are not read."""
     found: dict[str, list[Path]] = {}
-    for path in _pictures(folder):
+    for path in _pictures(folder, suffixes):
         found.setdefault(path.stem, []).append(path)
     problems = [
         Problem(
@@ -213,7 +306,9 @@ def _by_stem(folder: Path) -> tuple[dict[str, list[Path]], list[Problem]]:
         if len(paths) > 1
     ]
     foreign = _in_order(
-        entry for entry in _entries(folder) if entry.suffix.lower() in _FOREIGN_SUFFIXES
+        entry
+        for entry in _entries(folder)
+        if entry.suffix.lower() in _FOREIGN_SUFFIXES and entry.suffix.lower() not in suffixes
     )
     if foreign:
         text = f"{len(foreign)} files are not read (such as {foreign[0].name}): convert them to PNG"

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ushape.data.sample import Sample
+from ushape.errors import DataError
 from ushape.sizes import Size
 
 T = TypeVar("T", bound=np.generic)
@@ -32,11 +33,13 @@ class Windows:
 
     Attributes:
         images: Shape (batch, channel, *window size), float32.
-        targets: Class indices, shape (batch, *window size), uint8.
+        targets: Class indices, shape (batch, *window size), uint8; sets of classes may be int64.
+        weights: Pixel weights, shape (batch, *window size), if the cases have any.
     """
 
     images: Tensor
     targets: Tensor
+    weights: Tensor | None = None
 
 
 def cut_windows(
@@ -51,19 +54,29 @@ def cut_windows(
 ) -> Windows:
     """Cut the windows of one training step.
 
-    A case is drawn with a chance in proportion to its pixels; the patch lies anywhere inside the
-    image, by up to an eighth of its size also across the border.
+    A case is drawn with a chance in proportion to its pixels that are not void; the patch lies
+    anywhere inside the image, by up to an eighth of its size also across the border.
 
     Args:
         samples: Labelled cases.
         patch_size: Size of the patch in the window's middle.
         window_size: Size to cut, at least the patch.
         rank: Number of the process in a group, so that each cuts its own.
+
+    Raises:
+        DataError: All cases are void.
     """
     generator = np.random.default_rng([seed, step, rank, PATCH_STREAM])
-    pixels = np.array([float(np.prod(sample.size)) for sample in samples])
+    pixels = np.array(
+        [float(np.prod(s.size) if s.num_valid is None else s.num_valid) for s in samples]
+    )
+    if not pixels.sum():
+        raise DataError(
+            "every pixel of the training cases is void: nothing can be learnt; is the value given "
+            "by --ignore right?"
+        )
     chosen = generator.choice(len(samples), size=batch_size, p=pixels / pixels.sum())
-    images, targets = [], []
+    images, targets, weights = [], [], []
     for index in chosen:
         sample = samples[index]
         indices = []
@@ -75,7 +88,16 @@ def cut_windows(
         assert sample.target is not None
         images.append(cut(sample.image, indices))
         targets.append(cut(sample.target, indices))
-    return Windows(torch.from_numpy(np.stack(images)), torch.from_numpy(np.stack(targets)))
+        if sample.weight is not None:
+            weights.append(cut(sample.weight, indices))
+    whole = np.stack(targets)
+    if whole.dtype != np.uint8:  # torch computes with no wider unsigned numbers
+        whole = whole.astype(np.int64)
+    return Windows(
+        torch.from_numpy(np.stack(images)),
+        torch.from_numpy(whole),
+        torch.from_numpy(np.stack(weights)) if weights else None,
+    )
 
 
 def mirrored_indices(start: int, count: int, length: int) -> npt.NDArray[np.intp]:

@@ -1,8 +1,9 @@
 """From files to normalised arrays on disk, which training reads through memory maps.
 
-Every prepared case is two `.npy` files named by a hash of all that they depend on (the bytes of
-the image and label files, and the settings), so a changed file or setting is prepared anew and
-anything else is used again. Files are written atomically: a killed run leaves no half array.
+Every prepared case is two `.npy` files (three with pixel weights) named by a hash of all that they
+depend on (the bytes of the image and label files, and the settings), so a changed file or setting
+is prepared anew and anything else is used again. Files are written atomically: a killed run leaves
+no half array.
 """
 
 from __future__ import annotations
@@ -18,16 +19,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ushape.config.schema import PreprocessConfig
-from ushape.data.io import read_image, read_label
+from ushape.config.schema import PreprocessConfig, WeightMapConfig
+from ushape.data.io import read_image
 from ushape.data.layouts import CaseFiles
+from ushape.data.masks import read_masks, read_values
 from ushape.data.sample import Sample
-from ushape.data.targets import encode_labels
+from ushape.data.targets import (
+    VOID,
+    VOID_BIT,
+    TargetMap,
+    class_masks,
+    encode_labels,
+    encode_masks,
+)
 from ushape.errors import DataError
 from ushape.files import atomic_path
 from ushape.labels import LabelTable
+from ushape.losses import weight_map
 
-FORMAT = 1
+FORMAT = 2
 """Part of every cache name; raise it when the stored arrays change in meaning."""
 
 
@@ -38,10 +48,19 @@ class PreparedCase:
     id: str
     image_path: Path
     target_path: Path
+    weight_path: Path | None = None
+    has_void: bool = False
+    is_overlapping: bool = False
 
     def open(self) -> Sample:
-        """Map the arrays; pixels are read when they are used."""
-        return Sample(self.id, _map(self.image_path), _map(self.target_path))
+        """Map the arrays; pixels are read when they are used, or once to count void ones."""
+        target = _map(self.target_path)
+        num_valid = None
+        if self.has_void:
+            void = target & VOID_BIT == VOID_BIT if self.is_overlapping else target == VOID
+            num_valid = target.size - int(np.count_nonzero(void))
+        weight = None if self.weight_path is None else _map(self.weight_path)
+        return Sample(self.id, _map(self.image_path), target, weight, num_valid)
 
 
 def normalise_image(image: npt.NDArray[Any], config: PreprocessConfig) -> npt.NDArray[np.float32]:
@@ -80,13 +99,40 @@ def _least(level: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(1e-6 * np.abs(level) + 1e-30)
 
 
-def read_target(path: Path, table: LabelTable) -> npt.NDArray[np.uint8]:
-    """Read a label file as class indices, with the file named in any error."""
-    picture = read_label(path, is_color=table.is_color)
+def read_target(path: Path, table: LabelTable) -> TargetMap:
+    """Read a label picture of values as a target, with the file named in any error."""
+    picture = read_values(path, is_color=table.is_color)
     try:
         return encode_labels(picture.values, table)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
+
+
+def read_case_target(case: CaseFiles, table: LabelTable, size: Sequence[int]) -> TargetMap:
+    """Read the target of a labelled case, in whatever form its files are.
+
+    Args:
+        case: With a label.
+        table: The classes.
+        size: Of the image.
+
+    Raises:
+        DataError: A file cannot be read or does not fit; it is named.
+    """
+    if table.form in ("values", "instances"):
+        assert case.label is not None
+        target = read_target(case.label, table)
+        if target.shape != tuple(size):
+            raise DataError(f"{case.label}: size {target.shape}, its image has {tuple(size)}")
+        return target
+    found = read_masks(case, size, ignore=table.ignore)
+    where = case.label_paths[0]
+    if found is None:
+        raise DataError(f"{where}: one picture of values; the model was trained on masks by class")
+    try:
+        return encode_masks(found.masks, found.void, table)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from error
 
 
 def read_sample(case: CaseFiles, table: LabelTable, config: PreprocessConfig) -> Sample:
@@ -95,12 +141,26 @@ def read_sample(case: CaseFiles, table: LabelTable, config: PreprocessConfig) ->
         image = normalise_image(read_image(case.image), config)
     except DataError as error:
         raise _naming(case.image, error) from error
-    if case.label is None:
+    if not case.label_paths:
         return Sample(case.id, image)
-    target = read_target(case.label, table)
-    if target.shape != image.shape[1:]:
-        raise DataError(f"{case.label}: size {target.shape}, its image has {image.shape[1:]}")
-    return Sample(case.id, image, target)
+    return Sample(case.id, image, read_case_target(case, table, image.shape[1:]))
+
+
+def make_weights(
+    case: CaseFiles, target: TargetMap, table: LabelTable, config: WeightMapConfig
+) -> npt.NDArray[np.float32]:
+    """Compute the pixel weights of a case.
+
+    Cells are the numbered objects where the labels number them, else the connected parts of
+    everything that is not background. Void pixels are background here; they count nowhere.
+    """
+    if table.form == "instances":
+        assert case.label is not None
+        numbers = read_values(case.label).values
+        cells: npt.NDArray[Any] = np.where(numbers == table.ignore, 0, numbers)
+    else:
+        cells = np.asarray(class_masks(target, table).any(axis=0))
+    return weight_map(cells, w0=config.w0, sigma=config.sigma)
 
 
 def prepare_cases(
@@ -109,6 +169,7 @@ def prepare_cases(
     config: PreprocessConfig,
     cache: Path,
     *,
+    weights: WeightMapConfig | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[PreparedCase, ...]:
     """Make every labelled case ready for training, using again what is prepared already.
@@ -116,43 +177,56 @@ def prepare_cases(
     Args:
         cases: Cases with a label.
         cache: Folder of the prepared arrays.
+        weights: The pixel weights to compute, if any.
         progress: Called with (done, total).
     """
     prepared = []
     for done, case in enumerate(cases):
-        prepared.append(_prepare(case, table, config, cache))
+        prepared.append(_prepare(case, table, config, cache, weights))
         if progress:
             progress(done + 1, len(cases))
     return tuple(prepared)
 
 
 def _prepare(
-    case: CaseFiles, table: LabelTable, config: PreprocessConfig, cache: Path
+    case: CaseFiles,
+    table: LabelTable,
+    config: PreprocessConfig,
+    cache: Path,
+    weights: WeightMapConfig | None,
 ) -> PreparedCase:
-    assert case.label is not None
-    key = _content_key(case.image, case.label, table, config)
+    stem = f"{case.id}-{_content_key(case, table, config)}"
+    weighting = f"{weights.w0:g}-{weights.sigma:g}" if weights and weights.use else None
     entry = PreparedCase(
-        case.id, cache / f"{case.id}-{key}-image.npy", cache / f"{case.id}-{key}-target.npy"
+        case.id,
+        cache / f"{stem}-image.npy",
+        cache / f"{stem}-target.npy",
+        cache / f"{stem}-weight-{weighting}.npy" if weighting else None,
+        has_void=table.ignore is not None,
+        is_overlapping=table.is_overlapping,
     )
     if not (entry.image_path.exists() and entry.target_path.exists()):
         sample = read_sample(case, table, config)
         assert sample.target is not None
         _save(entry.image_path, sample.image)
         _save(entry.target_path, sample.target)
+    if entry.weight_path is not None and not entry.weight_path.exists():
+        assert weights is not None
+        _save(entry.weight_path, make_weights(case, _map(entry.target_path), table, weights))
     return entry
 
 
-def _content_key(image: Path, label: Path, table: LabelTable, config: PreprocessConfig) -> str:
+def _content_key(case: CaseFiles, table: LabelTable, config: PreprocessConfig) -> str:
     digest = hashlib.sha256()
     settings = {
         "format": FORMAT,
         "normalise": config.normalise,
         "channels": config.channels,
-        "values": table.values,
-        "is_color": table.is_color,
+        "labels": [entry.members for entry in table.classes],
+        "form": [table.form, table.is_color, table.is_overlapping, table.ignore],
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
-    for path in (image, label):
+    for path in (case.image, *case.label_paths):
         try:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +16,17 @@ class Sample:
     Attributes:
         id: The case's name.
         image: Shape (channel, *size), float32, normalised.
-        target: Class index of every pixel, shape (*size), uint8; None for an unlabelled case.
+        target: What every pixel is (`ushape.data.targets`), shape (*size): its class index, uint8,
+            or a set of classes; None for an unlabelled case.
+        weight: How much every pixel counts in the loss, shape (*size), or None for all alike.
+        num_valid: Pixels that are not void; None for all.
     """
 
     id: str
     image: npt.NDArray[np.float32]
-    target: npt.NDArray[np.uint8] | None = None
+    target: npt.NDArray[np.unsignedinteger[Any]] | None = None
+    weight: npt.NDArray[np.float32] | None = None
+    num_valid: int | None = None
 
     @property
     def size(self) -> tuple[int, ...]:

@@ -43,10 +43,13 @@ Reader = Callable[[Path, LabelTable, int | None], LabelFile]
 def read_picture(path: Path, labels: LabelTable, ignore: int | None = None) -> LabelFile:
     """Read a label picture. Pictures do not tell their spacing.
 
+    Without `ignore`, the value that the label table ignores is ignored.
+
     Raises:
         DataError: The file cannot be read, or holds a value of no class.
     """
     values = read_label(path, is_color=labels.is_color).values
+    ignore = labels.ignore if ignore is None else ignore
     ignored = None if ignore is None else values == ignore
     if ignored is not None:
         values = np.where(ignored, labels.values[0], values)

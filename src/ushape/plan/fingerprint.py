@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from ushape.data.scan import Scan
-from ushape.errors import DataError
-from ushape.labels import LabelTable, choose_labels
+from ushape.data.scan import CaseScan, Scan
+from ushape.errors import ConfigError, DataError
+from ushape.labels import LabelClass, LabelTable, LabelWish, choose_labels, choose_masks
 from ushape.sizes import Size
 
 
@@ -31,6 +32,7 @@ class Fingerprint:
         labels: The classes.
         class_fractions: Share of all pixels by class index.
         class_cases: Number of cases that hold the class, by class index.
+        void_fraction: Share of all pixels that are void; the class fractions are of the others.
     """
 
     name: str
@@ -46,35 +48,26 @@ class Fingerprint:
     labels: LabelTable
     class_fractions: tuple[float, ...]
     class_cases: tuple[int, ...]
+    void_fraction: float = 0.0
 
     @property
     def logit_fractions(self) -> tuple[float, ...]:
-        """Class fractions by logit channel: the foreground's for a binary target."""
-        return self.class_fractions[1:] if self.labels.num_logits == 1 else self.class_fractions
+        """Class fractions by logit channel: without the background's where it has none."""
+        return self.class_fractions[len(self.class_fractions) - self.labels.num_logits :]
 
 
-def take_fingerprint(
-    scan: Scan,
-    *,
-    foreground: str | None = None,
-    names: Mapping[str, int] | None = None,
-) -> Fingerprint:
+def take_fingerprint(scan: Scan, wish: LabelWish | None = None) -> Fingerprint:
     """Sum up a scan.
 
     Args:
         scan: Every case, read once.
-        foreground: The label value that is the one foreground (`--foreground`).
-        names: Class names with their values (`--labels`).
+        wish: What a person says about the labels.
 
     Raises:
         ConfigError: The label values make no classes; the message says what to give.
         DataError: Labels are missing.
     """
-    if not scan.label_counts:
-        raise DataError(f"{scan.root}: no case has a label")
-    labels = choose_labels(
-        scan.label_counts, is_color=scan.is_color, foreground=foreground, names=names
-    )
+    labels = understand_labels(scan, wish or LabelWish())
     sizes = list(zip(*(case.size for case in scan.cases), strict=True))
     is_grey = all(case.num_channels == 1 or case.is_grey_in_colors for case in scan.cases)
     return Fingerprint(
@@ -94,16 +87,65 @@ def take_fingerprint(
         labels=labels,
         class_fractions=class_fractions(scan, labels),
         class_cases=tuple(
-            sum(1 for case in scan.cases if case.label_counts.get(value, 0))
-            for value in labels.values
+            sum(1 for case in scan.cases if _count(case, entry)) for entry in labels.classes
         ),
+        void_fraction=sum(case.num_void for case in scan.cases)
+        / sum(math.prod(case.size) for case in scan.cases),
     )
+
+
+def understand_labels(scan: Scan, wish: LabelWish) -> LabelTable:
+    """Decide what the labels of a scan mean; arguments and errors as of `take_fingerprint`."""
+    if not scan.label_counts:
+        raise DataError(f"{scan.root}: no case has a label")
+    if wish.table is not None:
+        return _recorded(scan, wish.table)
+    if not scan.mask_names:
+        return choose_labels(
+            scan.label_counts,
+            is_color=scan.is_color,
+            foreground=wish.foreground,
+            names=wish.names,
+            target=wish.target,
+            ignore=wish.ignore,
+            regions=wish.regions,
+        )
+    table = choose_masks(
+        scan.mask_names, form=scan.form, overlap_fraction=scan.overlap_fraction, wish=wish
+    )
+    if not set(scan.label_counts) - {0}:
+        void = f": is {wish.ignore} the value of the masks?" if wish.ignore is not None else ""
+        raise ConfigError(f"{scan.root}: all masks are empty; no class can be learnt{void}")
+    return table
+
+
+def _recorded(scan: Scan, table: LabelTable) -> LabelTable:
+    """Check that the labels are those that a settings file tells of."""
+    known = {value for entry in table.classes for value in entry.members} | {table.ignore}
+    strange = [value for value in scan.label_counts if value not in known]
+    if table.form == scan.form and not strange and table.is_color == scan.is_color:
+        return table
+    found = ", ".join(table.value_text(value) for value in sorted(scan.label_counts))
+    raise ConfigError(
+        f"the settings say that the labels are {table.form} ({table.describe()}), the files hold "
+        f"{scan.form} ({found}); say what they are with --labels, --foreground or --target"
+    )
+
+
+def _count(case: CaseScan, entry: LabelClass) -> int:
+    return sum(case.label_counts.get(value, 0) for value in entry.members)
 
 
 def class_fractions(
     scan: Scan, labels: LabelTable, ids: Collection[str] | None = None
 ) -> tuple[float, ...]:
-    """Give the share of all pixels by class index, over some cases or all."""
+    """Give the share of all pixels that are not void by class index, over some cases or all.
+
+    The shares of classes that overlap add up to more than 1.
+    """
     cases = [case for case in scan.cases if ids is None or case.id in ids]
-    counts = [sum(case.label_counts.get(value, 0) for case in cases) for value in labels.values]
-    return tuple(count / sum(counts) for count in counts)
+    counts = [sum(_count(case, entry) for case in cases) for entry in labels.classes]
+    total = sum(counts)
+    if labels.is_overlapping:
+        total = sum(math.prod(case.size) - case.num_void for case in cases)
+    return tuple(count / max(total, 1) for count in counts)

@@ -10,18 +10,18 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from ushape.config.load import check_config
 from ushape.config.schema import AugmentConfig, RunConfig
 from ushape.device import DeviceFacts
 from ushape.errors import ConfigError
 from ushape.nets import NetworkSpec, describe, entries, geometry_of, make_spec
+from ushape.plan.choices import Choices
 from ushape.plan.fingerprint import Fingerprint
 from ushape.plan.split import Split
+from ushape.plan.target_rules import choose_lines, choose_loss, classes_reason, count_extra
 from ushape.sizes import Size, format_duration, format_size
-
-T = TypeVar("T")
 
 DEFAULT_MODEL = "unet_padding"
 DEFAULT_WIDTHS = (8, 16, 24, 32, 48, 64)
@@ -50,6 +50,7 @@ class Request:
         budget_s: Seconds to train.
         steps: Steps to train, instead of a budget.
         validation: What `--val` said.
+        label_folder: What `--label-folder` said.
         settings: `--set` and `--config`, flat: key -> value.
     """
 
@@ -57,6 +58,7 @@ class Request:
     budget_s: float | None = None
     steps: int | None = None
     validation: str = "0.2"
+    label_folder: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -68,33 +70,6 @@ class Plan:
     reasons: Mapping[str, str]
     split: Split
     fingerprint: Fingerprint
-
-
-class _Choices:
-    """Collects choices; what a person set wins over what a rule says."""
-
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self.given = given
-        self.values: dict[str, Any] = {}
-        self.reasons: dict[str, str] = {}
-
-    def choose(self, key: str, value: T, reason: str) -> T:
-        if key in self.given:
-            value, reason = self.given[key], "set by hand"
-        self.values[key] = value
-        if reason:
-            self.reasons[key] = reason
-        return value
-
-    def tree(self) -> dict[str, Any]:
-        tree: dict[str, Any] = {}
-        for key, value in {**self.values, **self.given}.items():
-            section, dot, name = key.partition(".")
-            if not dot:
-                tree[section] = value
-            elif "." not in name:
-                tree.setdefault(section, {})[name] = value
-        return tree
 
 
 def plan_run(fingerprint: Fingerprint, split: Split, request: Request, device: DeviceFacts) -> Plan:
@@ -109,10 +84,11 @@ def plan_run(fingerprint: Fingerprint, split: Split, request: Request, device: D
     Raises:
         ConfigError: A setting is impossible; the message names it.
     """
-    choices = _Choices(request.settings)
+    choices = Choices(request.settings)
     choices.choose("data.root", str(fingerprint.root), "")
     choices.choose("data.validation", request.validation, split.reason)
     choices.choose("data.labels", fingerprint.labels.to_json(), fingerprint.labels.reason)
+    choices.choose("data.label_folder", request.label_folder, "")
     _choose_schedule(choices, request)
     channels = choices.choose(
         "preprocess.channels",
@@ -123,6 +99,7 @@ def plan_run(fingerprint: Fingerprint, split: Split, request: Request, device: D
         "preprocess.normalise", "zscore", "brightness and contrast differ between images"
     )
     _choose_device(choices, device)
+    choose_lines(choices, fingerprint)
     spec = _choose_model(choices, fingerprint, request, device, channels)
     _choose_patch(choices, fingerprint, spec, is_paper=request.model is not None)
     _choose_learning(choices, fingerprint, spec)
@@ -132,7 +109,7 @@ def plan_run(fingerprint: Fingerprint, split: Split, request: Request, device: D
     return Plan(config, choices.reasons, split, fingerprint)
 
 
-def _choose_schedule(choices: _Choices, request: Request) -> None:
+def _choose_schedule(choices: Choices, request: Request) -> None:
     given = choices.given
     steps, budget = request.steps, request.budget_s
     if steps is not None and budget is not None:
@@ -146,7 +123,7 @@ def _choose_schedule(choices: _Choices, request: Request) -> None:
     choices.choose("schedule.shape", "cosine", "falls to zero exactly when the training ends")
 
 
-def _choose_device(choices: _Choices, device: DeviceFacts) -> None:
+def _choose_device(choices: Choices, device: DeviceFacts) -> None:
     where = f"{device.name} {'has' if device.has_fast_bf16 else 'has no'} bfloat16 in hardware"
     choices.choose("train.precision", device.precision, where)
     choices.choose(
@@ -174,7 +151,7 @@ def macs_per_pixel(spec: NetworkSpec) -> float:
 
 
 def _choose_model(
-    choices: _Choices,
+    choices: Choices,
     fingerprint: Fingerprint,
     request: Request,
     device: DeviceFacts,
@@ -188,7 +165,7 @@ def _choose_model(
     }
     options |= dict(given.get("model.options") or {})
     name = request.model or given.get("model.name")
-    classes = fingerprint.labels.num_logits
+    classes = fingerprint.labels.num_logits + count_extra(choices)
     if name is None:
         name = choices.choose("model.name", DEFAULT_MODEL, "the default of the family in 2D")
         budget = choices.values.get("schedule.budget_s")
@@ -203,8 +180,7 @@ def _choose_model(
     choices.reasons["model.options"] = reason
     choices.given = {k: v for k, v in given.items() if not k.startswith("model.options")}
     choices.choose("model.in_channels", channels, "")
-    target = "one logit for a binary target" if classes == 1 else "one logit a class"
-    choices.choose("model.classes", classes, target)
+    choices.choose("model.classes", classes, classes_reason(fingerprint, count_extra(choices)))
     return make_spec(name, in_channels=channels, classes=classes, **options)
 
 
@@ -265,7 +241,7 @@ def _levels(size: Size) -> int:
 
 
 def _choose_patch(
-    choices: _Choices, fingerprint: Fingerprint, spec: NetworkSpec, *, is_paper: bool
+    choices: Choices, fingerprint: Fingerprint, spec: NetworkSpec, *, is_paper: bool
 ) -> None:
     geometry = geometry_of(spec)
     edges = []
@@ -288,11 +264,8 @@ def _choose_patch(
     choices.choose("patch.batch", batch, reason)
 
 
-def _choose_learning(choices: _Choices, fingerprint: Fingerprint, spec: NetworkSpec) -> None:
-    if fingerprint.labels.target == "binary":
-        choices.choose("loss", "dice + bce", "binary target: overlap, and every pixel")
-    else:
-        choices.choose("loss", "dice + ce", "several classes: overlap, and every pixel")
+def _choose_learning(choices: Choices, fingerprint: Fingerprint, spec: NetworkSpec) -> None:
+    choose_loss(choices, fingerprint)
     choices.choose("optimizer.name", "adamw", "forgiving of the learning rate")
     if spec.kit.norm == "none":
         rate, reason = 2e-4, "peak of the schedule; larger ones diverge without normalisation"
@@ -301,7 +274,7 @@ def _choose_learning(choices: _Choices, fingerprint: Fingerprint, spec: NetworkS
     choices.choose("optimizer.learning_rate", rate, reason)
 
 
-def _choose_augmentation(choices: _Choices) -> None:
+def _choose_augmentation(choices: Choices) -> None:
     for name, value in vars(AugmentConfig()).items():
         choices.choose(f"augment.{name}", value, "")
     choices.reasons.setdefault(
@@ -309,7 +282,7 @@ def _choose_augmentation(choices: _Choices) -> None:
     )
 
 
-def _choose_tiling(choices: _Choices, spec: NetworkSpec, device: DeviceFacts) -> None:
+def _choose_tiling(choices: Choices, spec: NetworkSpec, device: DeviceFacts) -> None:
     geometry = geometry_of(spec)
     if any(sum(pair) for pair in geometry.margin):
         size = geometry.nearest_sizes((512 + 2 * geometry.margin[0][0],) * spec.kit.spatial_dims)[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ import torch
 
 from ushape.bundle import Bundle, load_bundle
 from ushape.data.preprocess import normalise_image
-from ushape.data.targets import decode_labels, most_likely
+from ushape.data.targets import decode_labels, likely_masks, most_likely
 from ushape.device import find_device
-from ushape.errors import ShapeError
+from ushape.errors import ConfigError, ShapeError, unknown_name
 from ushape.inference import predict_probabilities
 from ushape.labels import LabelTable
 from ushape.nets import prune
@@ -29,6 +29,10 @@ class Predictor:
     Attributes:
         labels: The classes and their values.
         provenance: Where the weights come from: versions, data, steps, validation score.
+        thin_classes: Names of the classes that are lines.
+        thresholds: By class name: the probability from which on a class is predicted, where it
+            is not the usual one (one half where classes overlap or there is but one, else the
+            largest).
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class Predictor:
         device: str = "auto",
         mirror: bool | None = None,
         columns: int | None = None,
+        thresholds: Mapping[str, float] | None = None,
     ) -> None:
         """Put an opened model on a device.
 
@@ -46,11 +51,15 @@ class Predictor:
             device: `auto`, `cpu` or `cuda`.
             mirror: Average over flips and turns; None does what the model file says.
             columns: Decoder columns of a U-Net++ to compute; None for all.
+            thresholds: By class name, in place of those of the model file.
 
         Raises:
-            ConfigError: The network has no such columns.
+            ConfigError: The network has no such columns, or the model no such class.
         """
         self.labels: LabelTable = bundle.header.labels
+        self.thin_classes = bundle.header.thin_classes
+        self.thresholds = {**bundle.header.thresholds, **(thresholds or {})}
+        _check_thresholds(thresholds or {}, self.labels)
         self.provenance = bundle.header.provenance
         self.path = bundle.path
         self._preprocess = bundle.header.preprocess
@@ -75,7 +84,8 @@ class Predictor:
             progress: Called with (tiles done, tiles in all).
 
         Returns:
-            Shape (y, x), in the values that the labels of the training data had.
+            Shape (y, x), in the values that the labels of the training data had, or numbers of
+            objects if these had. Where classes may overlap: masks as of `predict_masks`.
 
         Raises:
             ShapeError: The array has another form.
@@ -84,7 +94,30 @@ class Predictor:
         >>> model = ushape.load("runs/membrane")      # doctest: +SKIP
         >>> labels = model.predict(image)             # doctest: +SKIP
         """
+        if self.labels.is_overlapping:
+            return self.predict_masks(image, progress=progress)
         return decode_labels(self.predict_classes(image, progress=progress), self.labels)
+
+    def predict_masks(
+        self, image: npt.NDArray[Any], *, progress: Progress | None = None
+    ) -> npt.NDArray[np.bool_]:
+        """Predict a mask for every foreground class, with memory for one band of tiles only.
+
+        Args and errors as in `predict`.
+
+        Returns:
+            Shape (class, y, x), in the order of `labels.foreground`.
+        """
+        prepared = self._prepare(image)
+        masks = np.empty((len(self.labels.foreground), *prepared.shape[1:]), dtype=np.bool_)
+
+        def keep(first: int, band: npt.NDArray[np.float32]) -> None:
+            masks[:, first : first + band.shape[1]] = likely_masks(
+                band, self.labels, self.thresholds
+            )
+
+        self._run(prepared, sink=keep, progress=progress)
+        return masks
 
     def predict_classes(
         self, image: npt.NDArray[Any], *, progress: Progress | None = None
@@ -95,12 +128,17 @@ class Predictor:
 
         Returns:
             Shape (y, x); 0 is the background.
+
+        Raises:
+            ConfigError: Classes of this model may overlap.
         """
+        if self.labels.is_overlapping:
+            raise ConfigError("the classes of this model may overlap: use predict_masks")
         prepared = self._prepare(image)
         index = np.empty(prepared.shape[1:], dtype=np.uint8)
 
         def keep(first: int, band: npt.NDArray[np.float32]) -> None:
-            index[first : first + band.shape[1]] = most_likely(band)
+            index[first : first + band.shape[1]] = most_likely(band, self.labels, self.thresholds)
 
         self._run(prepared, sink=keep, progress=progress)
         return index
@@ -113,8 +151,9 @@ class Predictor:
         Args and errors as in `predict`.
 
         Returns:
-            Shape (1, y, x) with the foreground's probability for a binary model, else
-            (class, y, x), background first; values in [0, 1].
+            Shape (1, y, x) with the foreground's probability for a binary model, (class, y, x)
+            without the background where classes may overlap, else with it, first; values in
+            [0, 1].
         """
         result = self._run(self._prepare(image), sink=None, progress=progress)
         assert result is not None
@@ -146,9 +185,18 @@ class Predictor:
             device=self._device,
             precision=self._facts.precision,
             channels_last=self._channels_last,
+            labels=self.labels,
             sink=sink,
             progress=progress,
         )
+
+
+def _check_thresholds(given: Mapping[str, float], labels: LabelTable) -> None:
+    for name, value in given.items():
+        if name not in labels.names[1:]:
+            raise ConfigError("threshold: " + unknown_name("class", name, labels.names[1:]))
+        if not 0 < value < 1:
+            raise ConfigError(f"threshold {name}={value}: give a probability between 0 and 1")
 
 
 def load(
@@ -157,6 +205,7 @@ def load(
     device: str = "auto",
     mirror: bool | None = None,
     columns: int | None = None,
+    thresholds: Mapping[str, float] | None = None,
 ) -> Predictor:
     """Open a trained model.
 
@@ -166,12 +215,20 @@ def load(
         mirror: Average over flips and turns of the image; None does what the model file says.
         columns: How many decoder columns of a U-Net++ to compute, counted from the first: fewer
             are faster. None for all.
+        thresholds: By class name: the probability from which on the class is predicted, in place
+            of what the model file says.
 
     Returns:
         A predictor for arrays of any size.
 
     Raises:
         BundleError: There is no model, or it is damaged.
-        ConfigError: The network has no such columns.
+        ConfigError: The network has no such columns, or the model no such class.
     """
-    return Predictor(load_bundle(model), device=device, mirror=mirror, columns=columns)
+    return Predictor(
+        load_bundle(model),
+        device=device,
+        mirror=mirror,
+        columns=columns,
+        thresholds=thresholds,
+    )

@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -23,15 +23,17 @@ from ushape.data.sample import Sample
 from ushape.device import DeviceFacts
 from ushape.errors import Stopped
 from ushape.labels import LabelTable
-from ushape.losses import LossValue, Mixture, build_loss
+from ushape.losses import LossValue
 from ushape.nets import build_network, load_initial_weights, make_spec
 from ushape.nets.network import SegmentationNetwork
 from ushape.training.average import AveragedWeights
+from ushape.training.batch import NETWORK_STREAM, make_batch, stream_seed
 from ushape.training.checkpoint import TrainState, load_state, save_state
+from ushape.training.objective import build_objective
 from ushape.training.observe import Observer, RunLog, StepReport, ValidationReport
 from ushape.training.schedule import Clock, learning_rate_factor
 from ushape.training.signals import StopRequest
-from ushape.training.step import NETWORK_STREAM, make_batch, stream_seed, train_step
+from ushape.training.step import train_step
 from ushape.training.validate import validate
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision
@@ -153,9 +155,7 @@ class _Run:
         self.average = AveragedWeights(self.plain, config.train.ema_decay)
         self.judge: SegmentationNetwork = build_network(spec)
         self.judge.to(self.device).eval()
-        self.loss: Mixture = build_loss(
-            config.loss, num_logits=model.classes, class_fractions=class_fractions
-        )
+        self.objective = build_objective(config, labels, class_fractions)
         self.state = TrainState()
         self.last_save = self.last_log = time.monotonic()
 
@@ -166,6 +166,7 @@ class _Run:
             self.plain.load_state_dict(parts["network"])
             self.average.load(parts["average"])
             self.optimizer.load_state_dict(parts["optimizer"])
+            self.objective.load_state(parts.get("loss", {}))
             self.observer.note(f"resumed at step {self.state.step}")
         self.clock = Clock(self.config.schedule, spent_s=self.state.spent_s)
         self.clock.reserve_s = self.state.validation_s
@@ -190,7 +191,7 @@ class _Run:
             self.train_samples,
             config,
             self.plain.geometry,
-            num_classes=len(self.labels.classes),
+            labels=self.labels,
             step=step,
             rank=self.fabric.global_rank,
             device=self.device,
@@ -200,7 +201,7 @@ class _Run:
             self.fabric,
             self.network,
             self.optimizer,
-            self.loss,
+            self.objective,
             self.plain.spec,
             batch,
             clip_norm=config.optimizer.clip_norm,
@@ -225,6 +226,7 @@ class _Run:
             fraction=self.clock.fraction(self.state.step),
             spent_s=self.state.spent_s,
             remaining_s=self.clock.remaining_s(self.state.step),
+            factors={name: float(factor) for name, factor in value.factors.items()},
         )
         self.log.write("step", report)
         self.observer.stepped(report)
@@ -273,7 +275,7 @@ class _Run:
         if is_best:
             state.best_score = score
             state.best_step = state.step
-        self._keep(is_best=is_best, score=score)
+        self._keep(is_best=is_best, score=score, thresholds=scores.thresholds if scores else {})
         seconds = time.monotonic() - began
         state.validation_s = max(state.validation_s, seconds)
         self.clock.reserve_s = state.validation_s
@@ -286,14 +288,14 @@ class _Run:
             self.observer.validated(report)
         self.save()
 
-    def _keep(self, *, is_best: bool, score: float | None) -> None:
+    def _keep(self, *, is_best: bool, score: float | None, thresholds: Mapping[str, float]) -> None:
         facts = {
             **self.header.provenance,
             "step": self.state.step,
             "validation_dice": score,
             "training_s": round(self.state.spent_s, 1),
         }
-        header = BundleHeader(self.header.labels, self.header.preprocess, self.header.tiling, facts)
+        header = replace(self.header, provenance=facts, thresholds=thresholds)
         for name in ("last", "best") if is_best else ("last",):
             save_bundle(
                 self.fold / f"{name}.safetensors",
@@ -311,6 +313,7 @@ class _Run:
             network=self.plain.state_dict(),
             average=self.average.weights,
             optimizer=self.optimizer.state_dict(),
+            loss=self.objective.state(),
         )
         self.last_save = time.monotonic()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,7 +14,10 @@ from ushape.files import storage_error, write_text
 
 @dataclass(frozen=True)
 class StepReport:
-    """One training step as an observer sees it."""
+    """One training step as an observer sees it.
+
+    The loss is the sum of factor times part; a balance changes the factors while it runs.
+    """
 
     step: int
     loss: float
@@ -24,6 +27,7 @@ class StepReport:
     fraction: float
     spent_s: float
     remaining_s: float
+    factors: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import ushape
 from ushape.bundle import load_bundle
 from ushape.config.load import config_tree
 from ushape.data.io import read_image
-from ushape.data.preprocess import read_target
+from ushape.data.layouts import find_cases
 from ushape.evaluate import Evaluation
 from ushape.evaluate.evaluation import OVERLAP_METRICS, CaseScores
 from ushape.metrics import Interval
@@ -31,6 +31,7 @@ from ushape.report import (
 from ushape.sizes import format_duration, format_size
 from ushape.training.observe import read_log
 from ushape.workflow.folder import RunFolder, RunRecord
+from ushape.workflow.overlaps import compare_pictures
 
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
@@ -153,7 +154,10 @@ def _overlays(folder: RunFolder, record: RunRecord) -> tuple[Overlay, ...]:
     if record.evaluation is None:
         return ()
     table = record.plan.fingerprint.labels
-    cases = {case.id: case for case in record.scan.cases}
+    layout = find_cases(
+        record.plan.fingerprint.root, label_folder=record.plan.config.data.label_folder
+    )
+    cases = {case.id: case for case in layout.cases}
     scored = [(case_dice(case), case.id) for case in record.evaluation.cases]
     ranked = sorted((score, name) for score, name in scored if math.isfinite(score))
     if not ranked:
@@ -161,18 +165,19 @@ def _overlays(folder: RunFolder, record: RunRecord) -> tuple[Overlay, ...]:
     picks = {"Best": ranked[-1], "Median": ranked[len(ranked) // 2], "Worst": ranked[0]}
     overlays, shown = [], set()
     for title, (score, name) in picks.items():
-        case = cases[name]
-        if name in shown or case.label is None:
+        if name in shown:
             continue
         shown.add(name)
+        image = read_image(cases[name].image)
+        pictures = compare_pictures(folder.predictions, cases[name], table, image.shape[1:])
         overlays.append(
             Overlay(
                 title=f"{title}: {name}",
                 caption=f"Dice {score:.3f}",
-                image=read_image(case.image),
-                prediction=read_target(folder.predictions / f"{name}.png", table),
-                truth=read_target(case.label, table),
-                class_names=table.names,
+                image=image,
+                prediction=pictures.prediction,
+                truth=pictures.truth,
+                class_names=pictures.names,
             )
         )
     return tuple(overlays)
@@ -196,7 +201,7 @@ def _settings(record: RunRecord) -> tuple[Setting, ...]:
             text = (
                 record.plan.fingerprint.labels.describe() if full == "data.labels" else _text(item)
             )
-            settings.append(Setting(full, text, reasons.get(full, "")))
+            settings.append(Setting(full, text, reasons.get(full, reasons.get(section, ""))))
     return tuple(settings)
 
 

@@ -26,11 +26,10 @@ from ushape.data.preprocess import PreparedCase, prepare_cases
 from ushape.data.scan import Scan, scan_cases
 from ushape.device import DeviceFacts, find_device
 from ushape.errors import ConfigError, DataError, ShapeError, Stopped
-from ushape.evaluate import Evaluation, evaluate_folders, write_evaluation
+from ushape.evaluate import Evaluation, write_evaluation
 from ushape.files import make_folder, write_json
 from ushape.inference import plan_image
 from ushape.labels import LabelTable
-from ushape.losses import build_loss
 from ushape.nets import geometry_of, make_spec
 from ushape.nets.parts import FineHead
 from ushape.plan import (
@@ -44,9 +43,11 @@ from ushape.plan import (
 )
 from ushape.predict import load, predict_files
 from ushape.training.loop import FitResult, fit
+from ushape.training.objective import build_objective
 from ushape.training.observe import Observer, Silence
 from ushape.workflow.folder import RunFolder, RunRecord
 from ushape.workflow.report import write_run_report
+from ushape.workflow.scores import evaluate_run
 from ushape.workflow.wishes import Wishes, read_wishes
 
 
@@ -87,6 +88,10 @@ def plan(
     val: str | None = None,
     foreground: str | None = None,
     labels: str | Mapping[str, int] | None = None,
+    target: str | None = None,
+    ignore: int | str | None = None,
+    regions: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    label_folder: str | None = None,
     settings: Mapping[str, Any] | None = None,
     config: str | Path | None = None,
     seed: int | None = None,
@@ -106,6 +111,10 @@ def plan(
         val=val,
         foreground=foreground,
         labels=labels,
+        target=target,
+        ignore=ignore,
+        regions=regions,
+        label_folder=label_folder,
         seed=seed,
     )
     return _prepare(data, wishes, device, progress)
@@ -118,12 +127,10 @@ def _prepare(
     progress: Callable[[int, int], None] | None,
 ) -> Prepared:
     facts = find_device(device)
-    scan = scan_cases(find_cases(data), progress=progress)
-    fingerprint = take_fingerprint(scan, foreground=wishes.foreground, names=wishes.names)
-    if wishes.labels_reason is not None:
-        labels = replace(fingerprint.labels, reason=wishes.labels_reason)
-        fingerprint = replace(fingerprint, labels=labels)
     request = wishes.request
+    layout = find_cases(data, label_folder=request.label_folder)
+    scan = scan_cases(layout, wish=wishes.labels, progress=progress)
+    fingerprint = take_fingerprint(scan, wishes.labels)
     seed = request.settings.get("train.seed", TrainConfig.seed)
     split = split_cases(fingerprint.case_ids, request.validation, seed=seed)
     try:
@@ -138,7 +145,7 @@ def _check_plan(run_plan: Plan) -> None:
     """Find now, before anything is written, what would fail when training starts."""
     config, fingerprint = run_plan.config, run_plan.fingerprint
     model = config.model
-    build_loss(config.loss, num_logits=model.classes, class_fractions=fingerprint.logit_fractions)
+    build_objective(config, fingerprint.labels, fingerprint.logit_fractions)
     spec = make_spec(
         model.name, in_channels=model.in_channels, classes=model.classes, **model.options
     )
@@ -165,6 +172,10 @@ def train(
     val: str | None = None,
     foreground: str | None = None,
     labels: str | Mapping[str, int] | None = None,
+    target: str | None = None,
+    ignore: int | str | None = None,
+    regions: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    label_folder: str | None = None,
     settings: Mapping[str, Any] | None = None,
     config: str | Path | None = None,
     seed: int | None = None,
@@ -186,6 +197,11 @@ def train(
             A fifth of the cases by default.
         foreground: The label value that is the foreground of a binary data set.
         labels: Class names with their label values, background first.
+        target: `binary`, `multiclass`, `multilabel`, `instances` or `instances+border`; by default
+            what the labels show.
+        ignore: The label value of void pixels, which count in no loss and no score.
+        regions: Further classes made of labels, such as `{"whole": ["disc", "knob"]}`.
+        label_folder: The folder to take labels from, beside `images/`.
         settings: Any setting by key, such as `{"patch.batch": 8}`.
         config: A YAML file with settings; `settings` and the other arguments win over it.
         seed: Of all chance; 0 by default.
@@ -223,6 +239,10 @@ def train(
         val=val,
         foreground=foreground,
         labels=labels,
+        target=target,
+        ignore=ignore,
+        regions=regions,
+        label_folder=label_folder,
         seed=seed,
     )
     prepared = _prepare(data, wishes, device, watcher.preparing)
@@ -324,7 +344,8 @@ def _fit(
     observer: Observer,
 ) -> FitResult:
     config, fingerprint = run_plan.config, run_plan.fingerprint
-    files = {case.id: case for case in find_cases(fingerprint.root).cases}
+    layout = find_cases(fingerprint.root, label_folder=config.data.label_folder)
+    files = {case.id: case for case in layout.cases}
     table = fingerprint.labels
     cache = make_folder(folder.cache)
     # For weight=auto: what is held out must not tell how rare a class is.
@@ -332,7 +353,14 @@ def _fit(
 
     def prepare(ids: Sequence[str]) -> tuple[PreparedCase, ...]:
         chosen = [files[case] for case in ids]
-        return prepare_cases(chosen, table, config.preprocess, cache, progress=observer.preparing)
+        return prepare_cases(
+            chosen,
+            table,
+            config.preprocess,
+            cache,
+            weights=config.weight_map,
+            progress=observer.preparing,
+        )
 
     return fit(
         config,
@@ -367,6 +395,7 @@ def _header(run_plan: Plan, table: LabelTable, device: DeviceFacts) -> BundleHea
             "seed": run_plan.config.train.seed,
             "device": device.name,
         },
+        thin_classes=run_plan.config.lines.classes,
     )
 
 
@@ -385,6 +414,13 @@ def _predict_and_evaluate(
         folder.predictions,
         progress=lambda done, total, name: observer.validating(done, total),
     )
-    evaluation = evaluate_folders(folder.predictions, run_plan.fingerprint.root)
+    label_folder = run_plan.config.data.label_folder
+    layout = find_cases(run_plan.fingerprint.root, label_folder=label_folder)
+    evaluation = evaluate_run(
+        folder.predictions,
+        layout.root if label_folder is None else layout.labels,
+        [files for files in layout.cases if files.id in held],
+        run_plan.fingerprint.labels,
+    )
     write_evaluation(evaluation, folder.evaluation)
     return evaluation

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ushape.config.load import check_key, check_value, read_settings
 from ushape.errors import ConfigError
-from ushape.labels import LabelTable, parse_names
+from ushape.labels import LabelTable, LabelWish, parse_names, parse_regions, parse_value
 from ushape.nets import make_spec
 from ushape.plan import Request
 from ushape.sizes import parse_duration_s
@@ -17,7 +17,8 @@ from ushape.sizes import parse_duration_s
 FROM_DATA = {
     "data.root": "it is the folder DATA",
     "data.validation": "use --val",
-    "data.labels": "use --labels or --foreground",
+    "data.labels": "use --labels, --foreground, --target, --ignore or --region",
+    "data.label_folder": "use --label-folder",
     "preprocess.channels": "it follows from the images",
     "model.in_channels": "it follows from the images",
     "model.classes": "it follows from the labels",
@@ -34,15 +35,11 @@ class Wishes:
 
     Attributes:
         request: What the planner is asked.
-        foreground: The label value that is the one foreground.
-        names: Class names with their values, background first.
-        labels_reason: Why a settings file says that the classes are these, if it is from there.
+        labels: What the labels mean.
     """
 
     request: Request
-    foreground: str | None = None
-    names: Mapping[str, int] | None = None
-    labels_reason: str | None = None
+    labels: LabelWish = field(default_factory=LabelWish)
 
 
 def read_wishes(
@@ -56,6 +53,10 @@ def read_wishes(
     foreground: str | None,
     labels: str | Mapping[str, int] | None,
     seed: int | None,
+    target: str | None = None,
+    ignore: int | str | None = None,
+    regions: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
+    label_folder: str | None = None,
 ) -> Wishes:
     """Join and check what a person asks for. No data is read.
 
@@ -75,7 +76,6 @@ def read_wishes(
         if key in FROM_DATA:
             raise ConfigError(f"{key} cannot be set: {FROM_DATA[key]}")
     by_hand = _spread({k: check_value(k, v, place="settings") for k, v in settings.items()})
-    joined = _lay_over(joined, by_hand)
     budget_s = parse_duration_s(budget) if isinstance(budget, str) else budget
     given = {"model.name": model, "train.seed": seed, "data.validation": val}
     options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
@@ -85,22 +85,29 @@ def read_wishes(
     for key in by_hand:
         if key in options:
             raise ConfigError(f"{key} is given twice, by --set and by its own option: give it once")
-    joined = _lay_over(joined, options)
+    # The network's name first: it silences the options of another network in files, not those here.
+    joined = _lay_over(_lay_over(joined, options), by_hand)
     _check_model(joined)
 
-    table = None if foreground or labels else _recorded_labels(joined)
-    names = parse_names(labels) if isinstance(labels, str) else labels
-    if table:
-        names = {entry.name: entry.value for entry in table.classes}
+    wish = LabelWish(
+        foreground,
+        parse_names(labels) if isinstance(labels, str) else labels,
+        target,
+        parse_value(ignore) if isinstance(ignore, str) else ignore,
+        regions if isinstance(regions, Mapping) else parse_regions(regions or ()),
+    )
+    if wish == LabelWish():
+        wish = LabelWish(table=_recorded_labels(joined))
     apart = {*FROM_DATA, *(("model.name",) if model else ()), *(SCHEDULE if has_length else ())}
     request = Request(
         model=model,
         budget_s=budget_s,
         steps=steps,
         validation=joined.get("data.validation", Request.validation),
+        label_folder=label_folder or joined.get("data.label_folder"),
         settings={key: value for key, value in joined.items() if key not in apart},
     )
-    return Wishes(request, foreground, names, table.reason if table else None)
+    return Wishes(request, wish)
 
 
 def _lay_over(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,7 +136,9 @@ def _check_model(joined: Mapping[str, Any]) -> None:
             for key, value in joined.items()
             if key.startswith("model.options.")
         }
-        make_spec(joined["model.name"], in_channels=1, classes=1, **options)
+        # How many classes there are is known from the data alone: here, as many as are named.
+        named = [k for k in options.get("branch_classes") or () if type(k) is int]
+        make_spec(joined["model.name"], in_channels=1, classes=1 + max(named, default=0), **options)
 
 
 def _recorded_labels(joined: Mapping[str, Any]) -> LabelTable | None:

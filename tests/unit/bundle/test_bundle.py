@@ -79,7 +79,7 @@ def test_the_header_is_readable_json_and_nothing_else_is_stored(path):
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     assert list(metadata) == ["ushape"]
-    assert json.loads(metadata["ushape"])["format"] == 1
+    assert json.loads(metadata["ushape"])["format"] == 2
 
 
 def fails(path, *parts):
@@ -120,10 +120,10 @@ def edited(path, change, weights=None):
 
 def test_a_newer_format_asks_for_an_update(path):
     def change(header):
-        header["format"] = 2
+        header["format"] = 3
         header["network"] = "something that only the future knows"
 
-    fails(edited(path, change), "newer release (format 2, this one reads 1)", "update ushape")
+    fails(edited(path, change), "newer release (format 3, this one reads 2)", "update ushape")
 
 
 @pytest.mark.parametrize(
@@ -202,3 +202,20 @@ def test_what_holds_no_model(tmp_path):
     fails(tmp_path, "holds no best.safetensors", "first validation")
     (tmp_path / "best.safetensors").mkdir()
     fails(tmp_path, "holds no best.safetensors")
+
+
+def test_lines_and_thresholds_are_kept(tmp_path, network):
+    header = replace(HEADER, thin_classes=("cell",), thresholds={"cell": 0.35})
+    save_bundle(tmp_path / "lines", network, header)
+    again = load_bundle(tmp_path / "lines").header
+    assert (again.thin_classes, again.thresholds) == (("cell",), {"cell": 0.35})
+
+
+def test_a_file_of_the_first_format_is_read(path):
+    def change(header):
+        header["format"] = 1
+        del header["thin_classes"], header["thresholds"]
+
+    again = load_bundle(edited(path, change)).header
+    assert (again.thin_classes, again.thresholds) == ((), {})
+    assert again.labels == HEADER.labels

@@ -70,7 +70,7 @@ def fails(action, *parts):
 
 def test_every_field_of_every_section_is_a_key():
     sections = [getattr(CONFIG, field.name) for field in fields(RunConfig)]
-    wanted = {"loss"} | {
+    wanted = {"loss", "balance"} | {
         f"{section.name}.{field.name}"
         for section, value in zip(fields(RunConfig), sections, strict=True)
         if is_dataclass(value)
@@ -106,7 +106,7 @@ def test_a_part_of_a_setting_is_no_setting():
         ("tilings.batch", "'tiling.batch'?"),
         ("batch", "'patch.batch' or 'tiling.batch'?"),
         ("patch.sze", "'patch.size'?"),
-        ("losss", "'loss'?"),
+        ("losss", "'loss' or 'lines.loss'?"),
         ("model.opts", "'model.options'"),
     ],
 )
@@ -327,3 +327,47 @@ def test_settings_cannot_be_changed_after_the_fact():
         if is_dataclass(value):
             assert type(value).__dataclass_params__.frozen
             assert type(value).__pydantic_config__ == schema._STRICT
+
+
+# ---------------------------------------------------------------- losses by class
+
+
+def test_a_loss_by_class_comes_back_complete(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text(
+        "loss:\n  background: dice\n  thin: {terms: dice + 10*bce, classes: [jaw, palate]}\n"
+        "  noise: none\nbalance: auto\n"
+    )
+    settings = read_settings(path)
+    assert settings == {
+        "loss": {
+            "background": {"terms": "dice", "weight": 1.0},
+            "thin": {"terms": "dice + 10*bce", "classes": ["jaw", "palate"], "weight": 1.0},
+            "noise": "none",
+        },
+        "balance": "auto",
+    }
+    config = replace(CONFIG, **settings)
+    write_config(tmp_path / "config.yaml", config, {"loss": "why"})
+    assert "loss:  # why" in (tmp_path / "config.yaml").read_text().splitlines()
+    assert load_config(tmp_path / "config.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("loss", "place"),
+    [
+        ("dice + 3*bec", "column 10: unknown loss 'bec': did you mean 'bce'?"),
+        ("{jaw: {terms: dice + focla}}", "loss.jaw.terms"),
+        ("{jaw: {term: dice}}", "loss.jaw"),
+        ("{}", "give a line"),
+    ],
+)
+def test_a_wrong_loss_is_refused_where_it_is_written(loss, place, tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text(f"loss: {loss}\n")
+    fails(lambda: read_settings(path), str(path), place)
+    fails(lambda: read_assignments([f"loss={loss}"]), place)
+
+
+def test_only_known_balances_are_taken():
+    fails(lambda: read_assignments(["balance=always"]), "balance", "'none' or 'auto'")

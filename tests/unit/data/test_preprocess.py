@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ushape.config.schema import PreprocessConfig
+from ushape.config.schema import PreprocessConfig, WeightMapConfig
 from ushape.data import preprocess
 from ushape.data.layouts import CaseFiles
 from ushape.data.preprocess import normalise_image, prepare_cases, read_sample
 from ushape.errors import DataError, StorageError
-from ushape.labels import LabelClass, LabelTable
+from ushape.labels import LabelClass, LabelTable, choose_labels
+from ushape.losses import weight_map
 
 TABLE = LabelTable((LabelClass("background", 0), LabelClass("cell", 255)))
 GREY, PERCENTILE = PreprocessConfig(1), PreprocessConfig(1, "percentile")
@@ -189,3 +190,45 @@ def test_a_full_disk_leaves_no_half_array(case, cache, monkeypatch):
     with pytest.raises(StorageError, match=r"-image\.npy: the disk is full"):
         prepare_cases([case], TABLE, GREY, cache)
     assert names(cache) == []
+
+
+def test_weights_are_those_of_the_paper_and_made_once(case, cache, monkeypatch):
+    settings = WeightMapConfig(use=True, w0=8.0, sigma=3.0)
+    (prepared,) = prepare_cases([case], TABLE, GREY, cache, weights=settings)
+    expected = weight_map(LABEL > 0, w0=8.0, sigma=3.0)
+    assert np.array_equal(prepared.open().weight, expected)
+    with monkeypatch.context() as patch:
+        patch.setattr(preprocess, "weight_map", None)  # a call would fail
+        prepare_cases([case], TABLE, GREY, cache, weights=settings)
+    wider = WeightMapConfig(use=True, w0=8.0, sigma=6.0)
+    (again,) = prepare_cases([case], TABLE, GREY, cache, weights=wider)
+    assert again.weight_path != prepared.weight_path
+    assert again.image_path == prepared.image_path
+    (plain,) = prepare_cases([case], TABLE, GREY, cache, weights=WeightMapConfig())
+    assert plain.open().weight is None
+
+
+def test_weights_of_numbered_objects_tell_touching_ones_apart(case, cache):
+    numbers = np.zeros((12, 10), np.uint8)
+    numbers[2:10, 1:5], numbers[2:10, 5:9] = 3, 8
+    Image.fromarray(numbers).save(case.label)
+    settings = WeightMapConfig(use=True)
+    (prepared,) = prepare_cases(
+        [case], choose_labels({}, target="instances"), GREY, cache, weights=settings
+    )
+    assert np.array_equal(prepared.open().weight, weight_map(numbers))
+    assert not np.array_equal(weight_map(numbers), weight_map(numbers > 0))
+
+
+def test_pixels_that_count_are_counted(case, cache):
+    values = LABEL.copy()
+    values[:3] = 7
+    Image.fromarray(values).save(case.label)
+    for kind in (None, "multilabel"):
+        table = LabelTable(TABLE.classes, kind=kind, ignore=7)
+        (prepared,) = prepare_cases([case], table, GREY, cache)
+        assert prepared.open().num_valid == 9 * 10
+    (prepared,) = prepare_cases(
+        [case], LabelTable((*TABLE.classes, LabelClass("c", 7))), GREY, cache
+    )
+    assert prepared.open().num_valid is None

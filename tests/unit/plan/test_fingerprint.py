@@ -9,6 +9,7 @@ from PIL import Image
 from ushape.data.layouts import find_cases
 from ushape.data.scan import scan_cases
 from ushape.errors import ConfigError, DataError
+from ushape.labels import LabelWish
 from ushape.plan import take_fingerprint
 
 
@@ -51,7 +52,7 @@ def test_what_is_understood(root):
 
 
 def test_fractions_follow_the_table_not_the_values(root):
-    found = take_fingerprint(scan(root), names={"rare": 2, "cell": 1, "rest": 0})
+    found = take_fingerprint(scan(root), LabelWish(names={"rare": 2, "cell": 1, "rest": 0}))
     assert found.labels.names == ("rare", "cell", "rest")
     assert found.class_cases == (1, 3, 3)
     assert found.class_fractions[0] < found.class_fractions[1] < found.class_fractions[2]
@@ -59,9 +60,9 @@ def test_fractions_follow_the_table_not_the_values(root):
 
 def test_wishes_that_do_not_fit_the_labels(root):
     with pytest.raises(ConfigError, match="3 values"):
-        take_fingerprint(scan(root), foreground="1")
+        take_fingerprint(scan(root), LabelWish(foreground="1"))
     with pytest.raises(ConfigError, match="also name 2"):
-        take_fingerprint(scan(root), names={"rest": 0, "cell": 1})
+        take_fingerprint(scan(root), LabelWish(names={"rest": 0, "cell": 1}))
 
 
 def test_colour_images_need_three_channels_and_grey_in_colours_one(root):

@@ -13,11 +13,13 @@ import pytest
 from ushape.config.load import config_tree, known_keys, read_assignments
 from ushape.config.schema import (
     AugmentConfig,
+    LinesConfig,
     OptimizerConfig,
     PreprocessConfig,
     ScheduleConfig,
     TilingConfig,
     TrainConfig,
+    WeightMapConfig,
 )
 from ushape.device import DeviceFacts
 from ushape.errors import ConfigError, UshapeError
@@ -108,6 +110,8 @@ DEFAULTS = {
     "schedule": ScheduleConfig(),
     "train": TrainConfig(),
     "tiling": TilingConfig((1, 1)),
+    "lines": LinesConfig(),
+    "weight_map": WeightMapConfig(),
 }
 GIVEN_BY_DATA = {"data.root", "data.labels", "data.validation", "model.in_channels", "patch.batch"}
 
@@ -340,3 +344,73 @@ def test_the_estimate_of_work_is_that_of_the_layers():
 def test_speed_grows_with_threads_and_hardware():
     assert macs_per_s(replace(CPU, num_threads=4)) == 2 * macs_per_s(CPU)
     assert macs_per_s(CPU) < macs_per_s(FAST_CPU) < macs_per_s(CUDA)
+
+
+# ---------------------------------------------------------------- kinds of target
+
+
+@pytest.mark.parametrize(
+    ("target", "logits", "loss"),
+    [(None, 3, "dice + ce"), ("multilabel", 2, "dice + bce"), ("binary", 1, "dice + bce")],
+)
+def test_the_kind_of_target_decides_outputs_and_loss(target, logits, loss):
+    counts = {0: 60, 1: 20, 2: 20}
+    labels = choose_labels(counts, target=target)
+    fractions = (0.6, 0.4) if target == "binary" else (0.6, 0.2, 0.2)
+    data = replace(fingerprint(counts=counts), labels=labels, class_fractions=fractions)
+    config = plan(data=data).config
+    assert (config.model.classes, config.loss) == (logits, loss)
+    assert config.data.labels == labels.to_json()
+
+
+def test_blurred_lines_add_outputs_and_distances_do_not():
+    counts = {0: 60, 1: 20, 2: 20}
+    data = fingerprint(counts=counts)
+    blurred = plan(data=data, lines__classes=("class_1", "class_2"), lines__sigma=(1.0, 2.0))
+    assert blurred.config.model.classes == 3 + 2 * 2
+    assert blurred.config.lines.num_extra == 4
+    assert "4 for blurred lines" in blurred.reasons["model.classes"]
+    graded = plan(data=data, lines__classes=("class_1",), lines__mode="distance")
+    assert graded.config.model.classes == 3
+    assert len(graded.config.lines.sigma) == 1
+    for wrong, words in (
+        ({"lines__classes": ("clas_1",)}, "did you mean 'class_1'"),
+        ({"lines__classes": ("background",)}, "unknown class 'background'"),
+        ({"lines__mode": "distance", "lines__sigma": (1.0, 2.0)}, "mode distance takes one"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            plan(data=data, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("target", "usual", "rare"),
+    [
+        ("binary", "dice + bce", "dice + 10*bce + 100*focal(alpha=0.9)"),
+        (
+            "multiclass",
+            "dice + ce",
+            {
+                "all": {"terms": "dice + 10*ce + 100*focal(alpha=0.9)", "weight": 1.0},
+                "class_2": {"terms": "2*bce + 20*focal(alpha=0.9)", "weight": 1.0},
+            },
+        ),
+        ("multilabel", "dice + bce", "dice + 10*bce + 100*focal(alpha=0.9)"),
+    ],
+)
+def test_a_class_below_one_per_cent_changes_the_loss(target, usual, rare):
+    for share, loss in ((0.0101, usual), (0.0099, rare)):
+        counts = {0: 7000 - share * 10000, 1: 3000, 2: share * 10000}
+        if target == "binary":
+            counts = {0: 10000 - share * 10000, 2: share * 10000}
+        labels = choose_labels(counts, target=target)
+        made = plan(data=replace(fingerprint(counts=counts), labels=labels))
+        assert made.config.loss == loss
+        mixture = build_loss(
+            loss,
+            num_logits=labels.num_logits,
+            class_fractions=[0.1] * labels.num_logits,
+            target=labels.target,
+            class_names=labels.logit_names,
+        )
+        assert mixture.terms
+    assert "only 0.99% of the pixels" in made.reasons["loss"]

@@ -20,9 +20,12 @@ from ushape.config.schema import (
     TrainConfig,
 )
 from ushape.data.sample import Sample
+from ushape.labels import LabelClass, LabelTable
 from ushape.losses import build_loss
 from ushape.nets import build, geometry_of, make_spec
-from ushape.training.step import crop_to_output, make_batch, stream_seed, total_loss, train_step
+from ushape.training.batch import crop_to_output, make_batch, stream_seed
+from ushape.training.objective import Objective, total_loss
+from ushape.training.step import train_step
 
 CPU = torch.device("cpu")
 PLAIN = AugmentConfig(
@@ -54,6 +57,10 @@ def config(name="unet_padding", *, size=(16, 16), batch=4, classes=1, augment=No
     )
 
 
+def table(num_classes):
+    return LabelTable(tuple(LabelClass(f"c{number}", number) for number in range(num_classes)))
+
+
 def samples(num_classes=2):
     """The image is its own target, so that misalignment shows."""
     rng = np.random.default_rng(0)
@@ -71,7 +78,7 @@ def batch_of(settings, *, step=0, rank=0, num_classes=2):
         samples(num_classes),
         settings,
         geometry_of(spec),
-        num_classes=num_classes,
+        labels=table(num_classes),
         step=step,
         rank=rank,
         device=CPU,
@@ -105,7 +112,7 @@ def test_augmentation_is_drawn_anew_for_every_seed_step_and_rank():
 
     def noise(seed, step, rank):
         seeded = replace(settings, train=replace(settings.train, seed=seed))
-        options = {"num_classes": 2, "step": step, "rank": rank, "device": CPU}
+        options = {"labels": table(2), "step": step, "rank": rank, "device": CPU}
         return make_batch(constant, seeded, geometry, **options).images
 
     first = noise(1, 0, 0)
@@ -187,7 +194,13 @@ def fabric_step(network, optimizer, batch, *, clip_norm=1e9):
     wrapped, wrapped_optimizer = fabric.setup(network, optimizer)
     loss = build_loss("dice + bce", num_logits=1, class_fractions=[0.5])
     return train_step(
-        fabric, wrapped, wrapped_optimizer, loss, network.spec, batch, clip_norm=clip_norm
+        fabric,
+        wrapped,
+        wrapped_optimizer,
+        Objective(loss),
+        network.spec,
+        batch,
+        clip_norm=clip_norm,
     )
 
 
@@ -276,3 +289,24 @@ def _half(x: torch.Tensor) -> torch.Tensor:
     logits = torch.full_like(x, -40.0)
     logits[..., x.shape[-2] // 2 :, :] = 40.0
     return logits
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "size"),
+    [
+        ("unet_plusplus", {"width": 2, "levels": 4}, (16, 16)),
+        ("unet_residual", {"width": 2, "levels": 5, "blocks": (1, 1, 1, 1, 1)}, (32, 32)),
+        ("unet_25d", {"width": 2}, (4, 32, 32)),
+    ],
+)
+def test_the_parts_times_their_factors_are_the_total(name, options, size) -> None:
+    network = build(name, **options)
+    loss = build_loss("dice + 10*bce", num_logits=1, class_fractions=[0.5], balance="auto")
+    output, target = network(torch.randn(2, 1, *size)), random_target(*size)
+
+    value = total_loss(loss, output, network.spec, target)
+
+    assert value.parts.keys() == value.factors.keys()
+    assert len(value.parts) > 2
+    total = sum(float(value.factors[key] * part) for key, part in value.parts.items())
+    assert total == pytest.approx(float(value.total.detach()), rel=1e-5)

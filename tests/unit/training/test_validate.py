@@ -149,3 +149,37 @@ def test_means_without_nan():
     means = mean_defined(values)
     assert means[0] == 1.5
     assert np.isnan(means[1])
+
+
+def test_the_best_threshold_is_that_of_the_best_mean_dice():
+    from ushape.training.validate import NUM_THRESHOLDS, ThresholdSearch
+
+    rng = np.random.default_rng(4)
+    search, cases = ThresholdSearch(), []
+    for share in (0.02, 0.3):
+        truth = rng.random(4000) < share
+        probabilities = np.clip(0.25 + 0.2 * truth + rng.normal(0, 0.1, 4000), 0, 1)
+        cases.append((probabilities.astype(np.float32), truth))
+        search.add(*cases[-1])
+    limits = np.arange(1, NUM_THRESHOLDS) / NUM_THRESHOLDS
+    dice = [
+        np.mean([2 * np.sum((p >= t) & y) / (np.sum(p >= t) + np.sum(y)) for p, y in cases])
+        for t in limits.astype(np.float32)
+    ]
+    threshold, score = search.best()
+    assert threshold == pytest.approx(limits[int(np.argmax(dice))])
+    assert score == pytest.approx(max(dice))
+    assert threshold < 0.45
+
+
+def test_cases_without_the_class_do_not_choose_a_threshold():
+    from ushape.training.validate import ThresholdSearch
+
+    empty = np.zeros(10, bool)
+    search = ThresholdSearch()
+    assert search.best()[0] == 0.5
+    search.add(np.full(10, 0.01, np.float32), empty)
+    search.add(np.array([0.9] * 5 + [0.1] * 5, np.float32), np.arange(10) < 5)
+    threshold, score = search.best()
+    assert threshold == 0.5
+    assert score == 1

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ushape.data.layouts import Layout, Problem
 from ushape.data.scan.case import CaseScan, scan_case
 from ushape.data.scan.findings import leave_out_odd_cases, warn_of_cases, warn_of_set
 from ushape.errors import DataError
+from ushape.labels import Form, LabelWish
 
 __all__ = ["CaseScan", "Progress", "Scan", "scan_cases"]
 
@@ -35,6 +37,7 @@ class Scan:
         problems: Errors (their cases are left out) and warnings, in the order of discovery.
         label_counts: Pixels of every label value over all usable cases, by rising value.
         is_color: The label values are packed 0xRRGGBB colours.
+        labels: The folder of the labels.
     """
 
     name: str
@@ -43,6 +46,24 @@ class Scan:
     problems: tuple[Problem, ...]
     label_counts: dict[int, int]
     is_color: bool
+    labels: Path | None = None
+
+    @property
+    def form(self) -> Form:
+        """How the label files hold classes."""
+        return self.cases[0].form
+
+    @property
+    def mask_names(self) -> tuple[str, ...]:
+        """The classes of masks; empty for other labels."""
+        return self.cases[0].mask_names
+
+    @property
+    def overlap_fraction(self) -> float:
+        """Share of the pixels in any mask that are in several."""
+        size = sum(math.prod(case.size) - case.num_void for case in self.cases)
+        marked = size - self.label_counts.get(0, 0)
+        return sum(case.num_overlap for case in self.cases) / max(marked, 1)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -64,11 +85,14 @@ class Scan:
         }
 
 
-def scan_cases(layout: Layout, *, progress: Progress | None = None) -> Scan:
+def scan_cases(
+    layout: Layout, *, wish: LabelWish | None = None, progress: Progress | None = None
+) -> Scan:
     """Read all cases, one at a time, and collect figures and problems.
 
     Args:
         layout: What `find_cases` found.
+        wish: What a person says about the labels.
         progress: Called after every case.
 
     Raises:
@@ -77,7 +101,7 @@ def scan_cases(layout: Layout, *, progress: Progress | None = None) -> Scan:
     problems = list(layout.problems)
     cases: list[CaseScan] = []
     for number, files in enumerate(layout.cases, start=1):
-        result = scan_case(files)
+        result = scan_case(files, wish)
         if isinstance(result, Problem):
             problems.append(result)
         else:
@@ -97,6 +121,7 @@ def scan_cases(layout: Layout, *, progress: Progress | None = None) -> Scan:
         problems=tuple(problems),
         label_counts=_pool(cases),
         is_color=any(case.has_label_colors for case in cases),
+        labels=layout.labels,
     )
 
 

@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ushape.data.io import LabelPicture, read_image, read_label
+from ushape.data.io import LabelPicture, read_image
 from ushape.data.layouts import CaseFiles, Problem
+from ushape.data.masks import CaseMasks, read_masks, read_values
+from ushape.data.targets import VOID, encode_labels
 from ushape.errors import DataError
+from ushape.labels import Form, LabelWish, instance_table
 from ushape.sizes import Size, format_size
 
 MAX_LABEL_VALUES = 256
@@ -43,6 +46,11 @@ class CaseScan:
         label_counts: Pixels of every label value, by rising value.
         has_label_colors: The label values are packed colours.
         num_label_channels: 3 when the label file stores colours, even grey ones; else 1.
+        form: How the label files hold classes.
+        mask_names: The classes of masks; their pixels are counted as values 1, 2, ..., and as 0
+            those in no mask.
+        num_overlap: Pixels in several masks.
+        num_void: Pixels of the ignored value.
     """
 
     id: str
@@ -62,6 +70,10 @@ class CaseScan:
     label_counts: dict[int, int]
     has_label_colors: bool
     num_label_channels: int
+    form: Form = "values"
+    mask_names: tuple[str, ...] = ()
+    num_overlap: int = 0
+    num_void: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for a JSON file."""
@@ -69,12 +81,31 @@ class CaseScan:
             "image": str(self.image),
             "label": None if self.label is None else str(self.label),
             "size": list(self.size),
+            "mask_names": list(self.mask_names),
             "label_counts": {str(value): count for value, count in self.label_counts.items()},
         }
 
 
-def scan_case(files: CaseFiles) -> CaseScan | Problem:
-    """Read one case; a problem is returned when its image or its label is of no use."""
+@dataclass(frozen=True)
+class _LabelFacts:
+    """What a case's label files hold; the attributes are those of `CaseScan`."""
+
+    label_counts: dict[int, int]
+    has_label_colors: bool = False
+    num_label_channels: int = 1
+    form: Form = "values"
+    mask_names: tuple[str, ...] = ()
+    num_overlap: int = 0
+    num_void: int = 0
+
+
+def scan_case(files: CaseFiles, wish: LabelWish | None = None) -> CaseScan | Problem:
+    """Read one case; a problem is returned when its image or its label is of no use.
+
+    Args:
+        files: Of the case.
+        wish: What a person says about the labels.
+    """
     try:
         image = read_image(files.image)
     except DataError as error:
@@ -83,17 +114,10 @@ def scan_case(files: CaseFiles) -> CaseScan | Problem:
     if min(size) < MIN_EDGE:
         text = f"the image has {format_size(size)} pixels: {MIN_EDGE} x {MIN_EDGE} is the least"
         return Problem(files.image, text, "error")
-    picture: LabelPicture | None = None
-    counts: dict[int, int] = {}
-    if files.label is not None:
-        try:
-            picture = read_label(files.label)
-        except DataError as error:
-            return _unreadable(files.label, error)
-        counts = count_values(picture.values)
-        unfit = _unfit_label(files.label, picture, counts, size)
-        if unfit is not None:
-            return unfit
+    facts = _scan_label(files, size, wish or LabelWish())
+    if isinstance(facts, Problem):
+        return facts
+    measures: dict[str, Any] = {**_measure(image), **vars(facts)}
     return CaseScan(
         id=files.id,
         image=files.image,
@@ -101,12 +125,58 @@ def scan_case(files: CaseFiles) -> CaseScan | Problem:
         size=size,
         num_channels=image.shape[0],
         dtype=image.dtype.name,
-        **_measure(image),
         is_grey_in_colors=len(image) == 3 and bool(np.all(image == image[:1])),
         image_hash=_hash(image),
-        label_counts=counts,
-        has_label_colors=picture is not None and picture.is_color,
-        num_label_channels=1 if picture is None else picture.num_channels,
+        **measures,
+    )
+
+
+def _scan_label(files: CaseFiles, size: Size, wish: LabelWish) -> _LabelFacts | Problem:
+    paths = files.label_paths
+    if not paths:
+        return _LabelFacts({})
+    try:
+        found = read_masks(files, size, ignore=wish.void)
+        if found is not None:
+            form: Form = "folders" if files.masks else "channels"
+            return _mask_facts(found, form)
+        picture = read_values(paths[0])
+    except DataError as error:
+        return _label_problem(paths, error)
+    if wish.has_instances and not picture.is_color:
+        return _with_size(paths[0], picture, size) or _instance_facts(picture, wish)
+    counts = count_values(picture.values)
+    unfit = _unfit_label(paths[0], picture, counts, size)
+    if unfit is not None:
+        return unfit
+    num_void = 0 if wish.void is None else counts.get(wish.void, 0)
+    return _LabelFacts(counts, picture.is_color, picture.num_channels, num_void=num_void)
+
+
+def _instance_facts(picture: LabelPicture, wish: LabelWish) -> _LabelFacts:
+    """Count the pixels of objects (1) and of the borders between them (2)."""
+    table = instance_table(wish)
+    counts = count_values(encode_labels(picture.values, table))
+    return _LabelFacts(
+        {index: count for index, count in counts.items() if index != VOID},
+        num_label_channels=picture.num_channels,
+        form="instances",
+        num_void=counts.get(VOID, 0),
+    )
+
+
+def _mask_facts(found: CaseMasks, form: Form) -> _LabelFacts:
+    """Count the pixels of masks."""
+    depth = found.masks.sum(axis=0, dtype=np.uint8)
+    num_void = 0 if found.void is None else int(np.count_nonzero(found.void))
+    counts = {0: int(np.count_nonzero(depth == 0)) - num_void}
+    counts |= {number: int(np.count_nonzero(m)) for number, m in enumerate(found.masks, start=1)}
+    return _LabelFacts(
+        {value: count for value, count in counts.items() if count},
+        form=form,
+        mask_names=found.names,
+        num_overlap=int(np.count_nonzero(depth > 1)),
+        num_void=num_void,
     )
 
 
@@ -123,17 +193,37 @@ def count_values(values: np.ndarray[Any, Any]) -> dict[int, int]:
 def _unfit_label(
     path: Path, picture: LabelPicture, counts: dict[int, int], size: Size
 ) -> Problem | None:
-    label_size = picture.values.shape
-    if label_size != size:
-        text = f"the label has {format_size(label_size)} pixels, its image {format_size(size)}"
-        turned = " (turned?)" if label_size == size[::-1] else ""
-        return Problem(path, f"{text}{turned}: both must have the same size", "error")
+    odd = _with_size(path, picture, size)
+    if odd is not None:
+        return odd
     if len(counts) > MAX_LABEL_VALUES:
         is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
         cause = "JPEG compression invents values" if is_jpeg else "they look like instance numbers"
         text = f"the label has {len(counts)} different values: {cause} or grey levels, not classes"
-        return Problem(path, f"{text}; save one value a class, as PNG", "error")
+        remedy = "save one value a class, as PNG"
+        remedy += "" if is_jpeg else "; numbers of objects are read with --target instances"
+        return Problem(path, f"{text}; {remedy}", "error")
     return None
+
+
+def _with_size(path: Path, picture: LabelPicture, size: Size) -> Problem | None:
+    """Refuse a label of another size than its image."""
+    label_size = picture.values.shape
+    if label_size == size:
+        return None
+    text = f"the label has {format_size(label_size)} pixels, its image {format_size(size)}"
+    turned = " (turned?)" if label_size == size[::-1] else ""
+    return Problem(path, f"{text}{turned}: both must have the same size", "error")
+
+
+def _label_problem(paths: tuple[Path, ...], error: DataError) -> Problem:
+    """Find the file that an error is about among those of a case."""
+    text = str(error)
+    for path in paths:
+        if text.startswith(f"{path}: "):
+            return Problem(path, text.removeprefix(f"{path}: "), "error")
+    about = next((path for path in paths if text.startswith(f"cannot read {path}: ")), paths[0])
+    return _unreadable(about, error)
 
 
 def _unreadable(path: Path, error: DataError) -> Problem:

@@ -17,15 +17,40 @@ _KINDS = {1: "grey", 3: "colour"}
 
 
 def leave_out_odd_cases(cases: list[CaseScan]) -> tuple[list[CaseScan], list[Problem]]:
-    """Leave out cases that do not fit the majority: channels of images, colours of labels.
+    """Leave out cases that do not fit the majority: channels of images, form of labels.
 
     Returns:
         The remaining cases, with grey labels of colour files as packed colours where the
         others are colours; and an error for every case left out.
     """
     cases, problems = _same_channels(cases)
-    cases, more = _same_label_colors(cases)
-    return cases, problems + more
+    cases, more = _same_masks(cases)
+    cases, others = _same_label_colors(cases)
+    return cases, problems + more + others
+
+
+def _same_masks(cases: list[CaseScan]) -> tuple[list[CaseScan], list[Problem]]:
+    """Leave out cases whose labels have another form, or other masks, than most have."""
+    kinds = Counter((case.form, case.mask_names) for case in cases)
+    if len(kinds) < 2:
+        return cases, []
+    usual, num_usual = kinds.most_common(1)[0]
+    problems = [
+        Problem(
+            case.label or case.image,
+            f"the label has {_form_text((case.form, case.mask_names))}, {num_usual} of "
+            f"{len(cases)} labels have {_form_text(usual)}: save all in one way",
+            "error",
+        )
+        for case in cases
+        if (case.form, case.mask_names) != usual
+    ]
+    return [case for case in cases if (case.form, case.mask_names) == usual], problems
+
+
+def _form_text(kind: tuple[str, tuple[str, ...]]) -> str:
+    form, names = kind
+    return f"{len(names)} masks" if names else f"one picture of {form}"
 
 
 def _same_channels(cases: list[CaseScan]) -> tuple[list[CaseScan], list[Problem]]:
@@ -102,6 +127,8 @@ def warn_of_set(root: Path, cases: list[CaseScan]) -> list[Problem]:
         text = f"{len(grey)} of {len(cases)} images store grey as three equal colour channels"
         path = grey[0].image if len(grey) == 1 else grey[0].image.parent
         problems.append(Problem(path, f"{text}: they are used as colour images", "warning"))
+    if any(case.form != "values" for case in cases):
+        return problems
     holders: dict[int, list[CaseScan]] = {}
     for case in cases:
         for value in case.label_counts:
