@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import locale
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,14 @@ def _refuse(constant: str) -> None:
 
 
 Cli = Callable[..., Outcome]
+
+
+@pytest.fixture(autouse=True)
+def _keep_locale() -> Iterator[None]:
+    """Undo what SimpleITK does to the locale where a test writes or reads DICOM with it."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
 
 
 @pytest.fixture(scope="session")

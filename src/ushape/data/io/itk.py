@@ -6,6 +6,7 @@ SimpleITK runs in x, y, z order; here alone sequences are reversed. It is import
 from __future__ import annotations
 
 import importlib
+import locale
 import re
 import threading
 import warnings
@@ -26,16 +27,22 @@ _ADDRESS = re.compile(r"^\s*(\[nrrd\] \S+:|\w+ImageIO ?\(0x[0-9a-f]+\):)")
 
 @contextmanager
 def quiet_itk() -> Iterator[Any]:
-    """Give SimpleITK with its warnings switched off: they go to the terminal past Python."""
+    """Give SimpleITK with its warnings switched off: they go to the terminal past Python.
+
+    Its DICOM reader sets the process's locale to "C", in which Python writes and reads text as
+    ASCII: the locale is set back.
+    """
     with _LOCK:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its wrapper warns on import under Python 3.12
             sitk: Any = importlib.import_module("SimpleITK")
         before = sitk.ProcessObject_GetGlobalWarningDisplay()
         sitk.ProcessObject_SetGlobalWarningDisplay(False)
+        language = locale.setlocale(locale.LC_ALL)
         try:
             yield sitk
         finally:
+            locale.setlocale(locale.LC_ALL, language)
             sitk.ProcessObject_SetGlobalWarningDisplay(before)
 
 

@@ -1,5 +1,6 @@
 """DICOM series written with SimpleITK: whole, with a slice missing, mixed, tilted, damaged."""
 
+import locale
 import shutil
 
 import numpy as np
@@ -47,6 +48,13 @@ def test_an_oblique_series(write_series, turned):
     direction = np.asarray(volume.grid.direction)[::-1, ::-1].ravel()
     np.testing.assert_allclose(direction, image.GetDirection(), atol=1e-5)
     np.testing.assert_allclose(volume.grid.spacing_mm, (2.5, 0.75, 0.5), atol=1e-5)
+
+
+def test_text_is_written_as_before_after_reading(write_series):
+    folder = write_series(VALUES)
+    locale.setlocale(locale.LC_ALL, "C.UTF-8")  # writing the series has changed it
+    read_volume(folder)
+    assert locale.nl_langinfo(locale.CODESET) == "UTF-8"
 
 
 def test_order_comes_from_the_place_and_not_from_the_name(write_series):
