@@ -20,6 +20,8 @@ class Sample:
             or a set of classes; None for an unlabelled case.
         weight: How much every pixel counts in the loss, shape (*size), or None for all alike.
         num_valid: Pixels that are not void; None for all.
+        places: By foreground class (index 1, 2, ...): some of its voxels, shape (n, axes), n = 0
+            where the case has none of it; empty where nothing was indexed.
     """
 
     id: str
@@ -27,6 +29,7 @@ class Sample:
     target: npt.NDArray[np.unsignedinteger[Any]] | None = None
     weight: npt.NDArray[np.float32] | None = None
     num_valid: int | None = None
+    places: tuple[npt.NDArray[np.integer[Any]], ...] = ()
 
     @property
     def size(self) -> tuple[int, ...]:

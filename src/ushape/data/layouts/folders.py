@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import glob
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from ushape.data.io import PICTURE_SUFFIXES
+from ushape.data.layouts.cases import CaseFiles, ClassMask, Layout, Problem, natural_key
 from ushape.errors import DataError
 
 IMAGE_FOLDERS = ("images", "image")
@@ -28,72 +26,6 @@ _FOREIGN_SUFFIXES = (
     *(".nii", ".gz", ".dcm", ".mha", ".mhd", ".nrrd", ".czi", ".lif", ".nd2", ".svs", ".pgm"),
 )
 _MAX_LISTED = 5
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong with a file: an error leaves its case out, a warning does not."""
-
-    path: Path
-    message: str
-    severity: Literal["error", "warning"]
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}"
-
-
-class ClassMask(NamedTuple):
-    """The mask of one class, where every class has a folder of its own."""
-
-    name: str
-    path: Path
-
-
-@dataclass(frozen=True)
-class CaseFiles:
-    """The files of one case; `id` is their common name without the ending.
-
-    A labelled case has a `label` or `masks`, one of every class.
-    """
-
-    id: str
-    image: Path
-    label: Path | None
-    masks: tuple[ClassMask, ...] = ()
-
-    @property
-    def label_paths(self) -> tuple[Path, ...]:
-        """All files that hold labels."""
-        return tuple(mask.path for mask in self.masks) or ((self.label,) if self.label else ())
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The cases of a data set.
-
-    Attributes:
-        name: The two folders, such as `images + labels`.
-        root: The folder of the data set.
-        cases: In natural order of their ids (2 before 10).
-        problems: Files that found no partner, or too many.
-        labels: The folder of the labels.
-    """
-
-    name: str
-    root: Path
-    cases: tuple[CaseFiles, ...]
-    problems: tuple[Problem, ...]
-    labels: Path
-
-
-def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a sorting key that orders numbers inside names by value.
-
-    >>> sorted(["b10", "b2", "a"], key=natural_key)
-    ['a', 'b2', 'b10']
-    """
-    parts = re.split(r"(\d+)", text)
-    return tuple((0, int(p), p) if p.isdecimal() else (1, 0, p.casefold()) for p in parts if p)
 
 
 def find_cases(root: str | Path, *, label_folder: str | None = None) -> Layout:

@@ -1,0 +1,33 @@
+"""Find the images and labels of a data set by the names of folders and files. Nothing is opened."""
+
+from ushape.data.layouts.cases import (
+    CaseFiles,
+    ClassMask,
+    Layout,
+    LayoutWish,
+    Problem,
+    natural_key,
+)
+from ushape.data.layouts.folders import (
+    IMAGE_FOLDERS,
+    LABEL_FILE_SUFFIXES,
+    LABEL_FOLDERS,
+    find_cases,
+    find_class_folders,
+    find_images,
+)
+
+__all__ = [
+    "IMAGE_FOLDERS",
+    "LABEL_FILE_SUFFIXES",
+    "LABEL_FOLDERS",
+    "CaseFiles",
+    "ClassMask",
+    "Layout",
+    "LayoutWish",
+    "Problem",
+    "find_cases",
+    "find_class_folders",
+    "find_images",
+    "natural_key",
+]

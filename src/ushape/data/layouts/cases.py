@@ -1,0 +1,121 @@
+"""The cases of a data set as files, before any is opened."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from ushape.labels import LabelWish
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a file: an error leaves its case out, a warning does not."""
+
+    path: Path
+    message: str
+    severity: Literal["error", "warning"]
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class ClassMask(NamedTuple):
+    """The mask of one class, where every class has a folder of its own."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """The files of one case; a labelled case has a `label` or `masks`, one of every class.
+
+    Attributes:
+        id: Its name: the common name of its files without ending and channel number.
+        image: The image; the first of several files; a folder for a DICOM series or OME-Zarr.
+        label: File with label values or with a mask a channel.
+        masks: One file a class.
+        channels: Where the image's channels lie in several files, all of them in order.
+        planes: Where the case is a stack of pictures, its slices in order, each a 2D case.
+        group: The subject that it belongs to; cases of one subject are not divided by a split.
+    """
+
+    id: str
+    image: Path
+    label: Path | None
+    masks: tuple[ClassMask, ...] = ()
+    channels: tuple[Path, ...] = ()
+    planes: tuple[CaseFiles, ...] = ()
+    group: str | None = None
+
+    @property
+    def image_paths(self) -> tuple[Path, ...]:
+        """All files that hold the image."""
+        if self.planes:
+            return tuple(path for plane in self.planes for path in plane.image_paths)
+        return self.channels or (self.image,)
+
+    @property
+    def label_paths(self) -> tuple[Path, ...]:
+        """All files that hold labels."""
+        if self.planes:
+            return tuple(path for plane in self.planes for path in plane.label_paths)
+        return tuple(mask.path for mask in self.masks) or ((self.label,) if self.label else ())
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The cases of a data set.
+
+    Attributes:
+        name: The two folders, such as `images + labels`.
+        root: The folder of the data set.
+        cases: In natural order of their ids (2 before 10).
+        problems: Files that found no partner, or too many.
+        labels: The folder of the labels.
+        kind: Which of the known layouts it is, such as `folders` or `nnunet` (`LAYOUTS`).
+        wish: What a file beside the data (`dataset.json`) says of the labels; what a person
+            says wins over it.
+        channel_names: Of the image's channels, where such a file names them, such as `("CT",)`.
+        stack_mm: Edges of a voxel, z y x, where the cases are the slices of one stack.
+    """
+
+    name: str
+    root: Path
+    cases: tuple[CaseFiles, ...]
+    problems: tuple[Problem, ...]
+    labels: Path
+    kind: str = "folders"
+    wish: LabelWish | None = None
+    channel_names: tuple[str, ...] = ()
+    stack_mm: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class LayoutWish:
+    """What a person says about where files lie.
+
+    Attributes:
+        label_folder: Name of the folder of the labels.
+        kind: One of `LAYOUTS`, in place of the one that is recognised.
+        stack_mm: Edges of a voxel, z y x: the pictures are slices of one stack, in natural order.
+        align: Resample labels onto the grid of their image.
+    """
+
+    label_folder: str | None = None
+    kind: str | None = None
+    stack_mm: tuple[float, float, float] | None = None
+    align: bool = False
+
+
+def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a sorting key that orders numbers inside names by value.
+
+    >>> sorted(["b10", "b2", "a"], key=natural_key)
+    ['a', 'b2', 'b10']
+    """
+    parts = re.split(r"(\d+)", text)
+    return tuple((0, int(p), p) if p.isdecimal() else (1, 0, p.casefold()) for p in parts if p)
