@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ushape.cli import data_convert
 from ushape.cli.output import (
     DataArgument,
     ForegroundOption,
@@ -17,31 +18,86 @@ from ushape.cli.output import (
     progress_bar,
 )
 from ushape.cli.train import IgnoreOption, LabelFolderOption, RegionOption, TargetOption
+from ushape.errors import ConfigError
 
-app = typer.Typer(help="Make and check data sets.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Make, convert and check data sets.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command(short_help="Draw a synthetic data set.")
 def synth(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="membrane, cells, discs or lines.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND", help="membrane, cells, discs or lines; in 3D cells, vessels or discs."
+        ),
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
     cases: Annotated[int, typer.Option(metavar="N", min=1, help="Number of cases.")] = 20,
-    size: Annotated[str, typer.Option(metavar="YxX", help="Pixels of an image.")] = "256x256",
+    size: Annotated[
+        str, typer.Option(metavar="[Zx]YxX", help="Pixels of an image, or voxels of a volume.")
+    ] = "256x256",
+    spacing: Annotated[
+        str | None, typer.Option(metavar="ZxYxX", help="Edges of a voxel, mm. Default: 1x1x1.")
+    ] = None,
+    layout: Annotated[
+        str, typer.Option(metavar="LAYOUT", help="images+labels, nnunet or msd.")
+    ] = "images+labels",
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="The same seed draws the same set.")
     ] = 0,
     json: JsonOption = False,
 ) -> None:
-    """Draw a synthetic data set: images/ and labels/ with equal names."""
+    """Draw a synthetic data set: images/ and labels/ with equal names.
+
+    A size of three numbers gives volumes (.nii.gz), such as --size 32x96x96 --spacing 4x1x1.
+    """
+    from typing import cast
+
+    from ushape.data.convert import TargetLayout
     from ushape.data.synth import write_dataset
     from ushape.sizes import parse_size
 
     with progress_bar("drawing") as progress:
-        write_dataset(kind, out, cases=cases, size=parse_size(size), seed=seed, progress=progress)
+        write_dataset(
+            kind,
+            out,
+            cases=cases,
+            size=parse_size(size),
+            seed=seed,
+            spacing_mm=parse_edges(spacing) if spacing else None,
+            layout=cast("TargetLayout", layout),  # checked there
+            progress=progress,
+        )
     if json:
         print_json({"out": str(out), "kind": kind, "cases": cases, "seed": seed})
     else:
         typer.echo(f"{cases} cases of {kind} in {out}; look at it with: ushape plan {out}")
+
+
+def parse_edges(text: str) -> tuple[float, ...]:
+    """Read the edges of a voxel in millimetres.
+
+    >>> parse_edges("4x1x1"), parse_edges("2.5,0.5,0.5")
+    ((4.0, 1.0, 1.0), (2.5, 0.5, 0.5))
+
+    Raises:
+        ConfigError: They are no three numbers.
+    """
+    parts = text.lower().replace("×", "x").replace(",", "x").split("x")
+    try:
+        edges = tuple(float(part) for part in parts)
+    except ValueError:
+        edges = ()
+    if len(edges) != 3:
+        raise ConfigError(f"spacing {text!r} is not understood: give mm as z, y, x, such as 4x1x1")
+    return edges
+
+
+app.command("convert", short_help="Take over annotations, or change the layout.")(
+    data_convert.convert
+)
 
 
 @app.command(short_help="Say what a data set holds, and its problems.")

@@ -196,7 +196,10 @@ class TestDataSet:
         [
             ({"kind": "membranes"}, "did you mean 'membrane'"),
             ({"size": (31, 64)}, "31 x 64 is not possible.*32 pixels or more"),
-            ({"size": (64, 64, 64)}, "two edges"),
+            ({"size": (64,)}, "two edges"),
+            ({"kind": "lines", "size": (64, 64, 64)}, "lines is drawn as pictures.*vessels"),
+            ({"kind": "vessels"}, "vessels is drawn as volumes"),
+            ({"spacing_mm": (1, 1, 1)}, "pictures have none"),
             ({"cases": 0}, "ask for one or more"),
             ({"seed": -1}, "negative"),
         ],
