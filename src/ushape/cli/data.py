@@ -119,7 +119,7 @@ def check(
     from ushape.data.layouts import find_cases
     from ushape.data.scan import scan_cases
     from ushape.labels import LabelWish, parse_names, parse_regions, parse_value
-    from ushape.plan import take_fingerprint
+    from ushape.plan import settle_wish, take_fingerprint
 
     wish = LabelWish(
         foreground,
@@ -130,8 +130,9 @@ def check(
     )
     layout = find_cases(data, label_folder=label_folder)
     with progress_bar("reading cases") as progress:
-        scan = scan_cases(layout, wish=wish, progress=progress)
-    found = take_fingerprint(scan, wish)
+        told = layout.wish if wish == LabelWish() else None
+        scan = scan_cases(layout, wish=told or wish, progress=progress)
+    found = take_fingerprint(scan, settle_wish(scan, wish, told))
     if json:
         print_json({**scan.to_json(), "labels": found.labels.to_json()})
     else:

@@ -1,6 +1,6 @@
 """From a data set (`fingerprint`) to the settings of a run (`rules`) and its cases (`split`)."""
 
-from ushape.plan.fingerprint import Fingerprint, class_fractions, take_fingerprint
+from ushape.plan.fingerprint import Fingerprint, class_fractions, settle_wish, take_fingerprint
 from ushape.plan.rules import Plan, Request, plan_run
 from ushape.plan.split import Split, split_cases
 
@@ -11,6 +11,7 @@ __all__ = [
     "Split",
     "class_fractions",
     "plan_run",
+    "settle_wish",
     "split_cases",
     "take_fingerprint",
 ]

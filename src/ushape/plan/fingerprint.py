@@ -94,6 +94,30 @@ def take_fingerprint(scan: Scan, wish: LabelWish | None = None) -> Fingerprint:
     )
 
 
+def settle_wish(scan: Scan, said: LabelWish, told: LabelWish | None) -> LabelWish:
+    """Join what a person says of the labels with what a file beside the data tells.
+
+    Args:
+        scan: Every case, read once.
+        said: By a person, who wins over the file as a whole.
+        told: By the file, if there is one. Names of values that no label holds are left out, with
+            the regions made of them; masks have names of their own.
+    """
+    if told is None or said != LabelWish():
+        return said
+    if scan.mask_names:
+        return LabelWish(ignore=told.ignore)
+    names = {n: v for n, v in (told.names or {}).items() if v == 0 or v in scan.label_counts}
+    if len(names) < 2:
+        return LabelWish(ignore=told.ignore)
+    parts = {name: tuple(n for n in of if n in names) for name, of in told.regions.items()}
+    return LabelWish(
+        names=names,
+        ignore=told.ignore,
+        regions={name: members for name, members in parts.items() if members},
+    )
+
+
 def understand_labels(scan: Scan, wish: LabelWish) -> LabelTable:
     """Decide what the labels of a scan mean; arguments and errors as of `take_fingerprint`."""
     if not scan.label_counts:

@@ -6,7 +6,7 @@ a channel a class. Classes that may overlap are always written as masks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from skimage.morphology import skeletonize
 
 from ushape.data.io import read_image, write_label, write_probabilities
-from ushape.data.layouts import Problem
+from ushape.data.layouts import Problem, case_name
 from ushape.data.masks import Masks, write_class_folders, write_masks
 from ushape.data.targets import decode_labels, likely_masks, most_likely
 from ushape.errors import ConfigError, DataError, ShapeError
@@ -52,6 +52,7 @@ def predict_files(
     format: str = "png",
     keep_probabilities: bool = False,
     is_skeleton: bool = False,
+    names: Mapping[Path, str] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> PredictionSummary:
     """Predict images and write their label pictures.
@@ -66,6 +67,7 @@ def predict_files(
         format: `png` or `tif`.
         keep_probabilities: Also write NAME.probabilities.tif, float32, one page a class.
         is_skeleton: Thin the predicted lines to one pixel.
+        names: What the file of an image is called, where it is not `ushape.data.layouts.case_name`.
         progress: Called with (images done, images in all, current name) before each image and
             once at the end.
 
@@ -80,7 +82,8 @@ def predict_files(
         raise ConfigError(
             "--skeleton: no class of this model is a line; train it with --set lines.classes=[...]"
         )
-    _check_names(images, out)
+    named = {path: case_name(path) for path in images} | dict(names or {})
+    _check_names(named, out)
     make_folder(out)
     job = _Job(predictor, out, format, keep_probabilities, is_skeleton)
     written, problems = [], []
@@ -88,7 +91,7 @@ def predict_files(
         if progress:
             progress(done, len(images), path.name)
         try:
-            written.append(job.predict(path))
+            written.append(job.predict(path, named[path]))
         except (DataError, ShapeError) as error:
             problems.append(Problem(path, _without_name(path, str(error)), "error"))
     if progress:
@@ -125,13 +128,13 @@ class _Job:
     keep_probabilities: bool
     is_skeleton: bool
 
-    def predict(self, path: Path) -> Path:
+    def predict(self, path: Path, name: str) -> Path:
         """Predict one image and write what was predicted."""
         labels, image = self.predictor.labels, read_image(path)
         if labels.writes_masks:
-            return self._write_masks(path.stem, self._masks(path.stem, image))
-        index = self._classes(path.stem, image)
-        target = self.out / f"{path.stem}.{self.format}"
+            return self._write_masks(name, self._masks(name, image))
+        index = self._classes(name, image)
+        target = self.out / f"{name}.{self.format}"
         write_label(target, decode_labels(index, labels), is_color=labels.is_color)
         return target
 
@@ -203,15 +206,15 @@ def _skeleton(mask: Masks) -> Masks:
     return np.asarray(skeletonize(mask), dtype=np.bool_)  # type: ignore[no-untyped-call]
 
 
-def _check_names(images: Sequence[Path], out: Path) -> None:
+def _check_names(named: Mapping[Path, str], out: Path) -> None:
     seen: dict[str, Path] = {}
-    for path in images:
-        if path.stem in seen:
+    for path, name in named.items():
+        if name in seen:
             raise ConfigError(
-                f"{seen[path.stem]} and {path} would both be written as {path.stem}: "
+                f"{seen[name]} and {path} would both be written as {name}: "
                 "predict them into two folders"
             )
-        seen[path.stem] = path
+        seen[name] = path
         if path.resolve().parent == out.resolve():
             raise ConfigError(
                 f"--out {out} is the folder of the images: predictions would replace them; "

@@ -29,7 +29,7 @@ from ushape.errors import ConfigError, DataError, ShapeError, Stopped
 from ushape.evaluate import Evaluation, write_evaluation
 from ushape.files import make_folder, write_json
 from ushape.inference import plan_image
-from ushape.labels import LabelTable
+from ushape.labels import LabelTable, LabelWish
 from ushape.nets import geometry_of, make_spec
 from ushape.nets.parts import FineHead
 from ushape.plan import (
@@ -38,6 +38,7 @@ from ushape.plan import (
     Split,
     class_fractions,
     plan_run,
+    settle_wish,
     split_cases,
     take_fingerprint,
 )
@@ -129,8 +130,10 @@ def _prepare(
     facts = find_device(device)
     request = wishes.request
     layout = find_cases(data, label_folder=request.label_folder)
-    scan = scan_cases(layout, wish=wishes.labels, progress=progress)
-    fingerprint = take_fingerprint(scan, wishes.labels)
+    said = wishes.labels
+    told = layout.wish if said == LabelWish() else None
+    scan = scan_cases(layout, wish=told or said, progress=progress)
+    fingerprint = take_fingerprint(scan, settle_wish(scan, said, told))
     seed = request.settings.get("train.seed", TrainConfig.seed)
     split = split_cases(fingerprint.case_ids, request.validation, seed=seed)
     try:
@@ -359,6 +362,7 @@ def _fit(
             config.preprocess,
             cache,
             weights=config.weight_map,
+            sampling=config.sampling,
             progress=observer.preparing,
         )
 
@@ -412,6 +416,7 @@ def _predict_and_evaluate(
         load(folder.best, device=device),
         [case.image for case in cases],
         folder.predictions,
+        names={case.image: case.id for case in cases},
         progress=lambda done, total, name: observer.validating(done, total),
     )
     label_folder = run_plan.config.data.label_folder

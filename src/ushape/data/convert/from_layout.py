@@ -21,7 +21,14 @@ from ushape.data.convert.source import (
     SourceCase,
     silent,
 )
-from ushape.data.io import Grid, LabelVolume, check_same_grid, read_header, read_label_volume
+from ushape.data.io import (
+    READ_FORMATS,
+    Grid,
+    LabelVolume,
+    check_same_grid,
+    read_header,
+    read_label_volume,
+)
 from ushape.data.layouts import CaseFiles, Layout, Problem, find_cases
 from ushape.data.masks import CaseMasks, read_masks
 from ushape.errors import ConfigError, DataError, unknown_name
@@ -38,8 +45,8 @@ def read_layout(root: Path, wish: ConvertWish, progress: Progress) -> Source:
     """
     if wish.form == "instances":
         raise ConfigError("--target instances: numbers of objects have no classes; leave it out")
-    options = {} if wish.label_folder is None else {"label_folder": wish.label_folder}
-    return take_layout(find_cases(root, **options), wish, progress)
+    layout = find_cases(root, label_folder=wish.label_folder, endings=READ_FORMATS)
+    return take_layout(layout, wish, progress)
 
 
 def take_layout(layout: Layout, wish: ConvertWish, progress: Progress = silent) -> Source:

@@ -76,7 +76,7 @@ class Layout:
         cases: In natural order of their ids (2 before 10).
         problems: Files that found no partner, or too many.
         labels: The folder of the labels.
-        kind: Which of the known layouts it is, such as `folders` or `nnunet` (`LAYOUTS`).
+        kind: `folders`, `nnunet` or `msd` (Medical Segmentation Decathlon).
         wish: What a file beside the data (`dataset.json`) says of the labels; what a person
             says wins over it.
         channel_names: Of the image's channels, where such a file names them, such as `("CT",)`.
@@ -92,23 +92,6 @@ class Layout:
     wish: LabelWish | None = None
     channel_names: tuple[str, ...] = ()
     stack_mm: tuple[float, float, float] | None = None
-
-
-@dataclass(frozen=True)
-class LayoutWish:
-    """What a person says about where files lie.
-
-    Attributes:
-        label_folder: Name of the folder of the labels.
-        kind: One of `LAYOUTS`, in place of the one that is recognised.
-        stack_mm: Edges of a voxel, z y x: the pictures are slices of one stack, in natural order.
-        align: Resample labels onto the grid of their image.
-    """
-
-    label_folder: str | None = None
-    kind: str | None = None
-    stack_mm: tuple[float, float, float] | None = None
-    align: bool = False
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import glob
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ushape.data.io import PICTURE_SUFFIXES
+from ushape.data.io import PICTURE_SUFFIXES, split_channel, stem_of, suffix_of
 from ushape.data.layouts.cases import CaseFiles, ClassMask, Layout, Problem, natural_key
+from ushape.data.layouts.dataset_json import read_description
 from ushape.errors import DataError
 
 IMAGE_FOLDERS = ("images", "image")
 LABEL_FOLDERS = ("labels", "masks", "label", "mask")
+NNUNET_FOLDERS = "imagesTr", "labelsTr"
+"""Of nnU-Net and of the Medical Segmentation Decathlon."""
 LABEL_FILE_SUFFIXES = (*PICTURE_SUFFIXES, ".npy")
 """Labels may also be NumPy arrays: of values, or of one mask a channel."""
 
@@ -28,23 +31,37 @@ _FOREIGN_SUFFIXES = (
 _MAX_LISTED = 5
 
 
-def find_cases(root: str | Path, *, label_folder: str | None = None) -> Layout:
+def find_cases(
+    root: str | Path,
+    *,
+    label_folder: str | None = None,
+    endings: Collection[str] = PICTURE_SUFFIXES,
+) -> Layout:
     """Pair the images of a data set with their labels.
 
     Args:
         root: A folder with `images/` and `labels/` (or `image/`, `masks/`, `label/`, `mask/`),
-            or with both of them inside `train/`. The folder of the labels may hold one folder of
-            masks for each class instead of label pictures. Other folders, hidden files and text
+            or with both of them inside `train/`; or with `imagesTr/` and `labelsTr/`, where images
+            may end in a channel's number (`_0000`), as nnU-Net and the Decathlon have it. The
+            folder of the labels may hold one folder of masks for each class instead of label
+            pictures. A `dataset.json` names the classes. Other folders, hidden files and text
             files are ignored.
         label_folder: Name of the folder to take the labels from instead.
+        endings: Of the images that are looked for; labels may have them too.
 
     Raises:
         DataError: There is no such folder, or no image with a label in it.
     """
     root = Path(root).expanduser()
     image_folder, labels_at, problems = _find_folders(root, label_folder)
-    images, image_problems = _by_stem(image_folder, PICTURE_SUFFIXES)
+    described = read_description(root)
+    images, image_problems = _by_stem(image_folder, endings)
     problems += image_problems
+    channels: dict[str, tuple[Path, ...]] = {}
+    is_numbered = image_folder.name.lower() == NNUNET_FOLDERS[0].lower()
+    if is_numbered:
+        images, channels, more = _join_channels(images, labels_at)
+        problems += more
     if not images:
         inside = f"{image_folder.name}/ holds no PNG, JPEG, BMP or TIFF picture"
         raise _no_layout(root, f"{inside} but {_content(image_folder)}")
@@ -53,9 +70,9 @@ def find_cases(root: str | Path, *, label_folder: str | None = None) -> Layout:
     if class_folders:
         cases, more = _masked_cases(images, class_folders, labels_at)
     else:
-        labels, more = _by_stem(labels_at, LABEL_FILE_SUFFIXES)
+        labels, more = _by_stem(labels_at, {*LABEL_FILE_SUFFIXES, *endings})
         cases = [
-            CaseFiles(stem, images[stem][0], labels[stem][0])
+            CaseFiles(stem, images[stem][0], labels[stem][0], channels=channels.get(stem, ()))
             for stem in sorted(images, key=natural_key)
             if len(images[stem]) == 1 and len(labels.get(stem, ())) == 1
         ]
@@ -68,7 +85,63 @@ def find_cases(root: str | Path, *, label_folder: str | None = None) -> Layout:
     name = f"{inner}{image_folder.name} + {inner}{labels_at.name}"
     if class_folders:
         name += f"/ ({', '.join(class_folders)})"
-    return Layout(name, root, tuple(cases), tuple(problems), labels_at)
+    kind = "nnunet" if is_numbered else "folders"
+    if described is None:
+        return Layout(name, root, tuple(cases), tuple(problems), labels_at, kind)
+    return Layout(
+        name,
+        root,
+        tuple(cases),
+        tuple(problems),
+        labels_at,
+        "msd" if is_numbered and described.is_decathlon else kind,
+        described.wish,
+        described.channel_names,
+    )
+
+
+def case_name(image: Path) -> str:
+    """Name the case of an image: its name without the ending.
+
+    In nnU-Net's folders (`imagesTr`, `imagesTs`) also without the number of its channel.
+
+    >>> case_name(Path("images/a_0000.png")), case_name(Path("imagesTs/a_0000.png"))
+    ('a_0000', 'a')
+    """
+    if image.parent.name.lower() in ("imagestr", "imagests"):
+        return split_channel(image)[0]
+    return _stem(image)
+
+
+def _join_channels(
+    images: Mapping[str, list[Path]], labels_at: Path
+) -> tuple[dict[str, list[Path]], dict[str, tuple[Path, ...]], list[Problem]]:
+    """Collect the files of every case whose names end in the number of a channel.
+
+    Returns:
+        Case -> its first file; case -> all its files where there are several; problems. A name
+        that a label has too is a case, not a channel.
+    """
+    known = {_stem(path) for path in _entries(labels_at) if path.is_file()}
+    numbered: dict[str, dict[int, Path]] = {}
+    problems = []
+    for stem, paths in images.items():
+        case, number = (stem, None) if stem in known else split_channel(paths[0])
+        if (number or 0) in numbered.setdefault(case, {}):
+            problems.append(Problem(paths[0], f"case {case!r} has this channel twice", "error"))
+        numbered[case][number or 0] = paths[0]
+    most = max((len(found) for found in numbered.values()), default=0)
+    joined, several = {}, {}
+    for case, found in numbered.items():
+        if sorted(found) != list(range(most)):
+            has = ", ".join(found[number].name for number in sorted(found))
+            text = f"case {case!r} has {len(found)} of {most} channels ({has}): add the others"
+            problems.append(Problem(found[min(found)], text, "error"))
+            continue
+        joined[case] = [found[0]]
+        if most > 1:
+            several[case] = tuple(found[number] for number in range(most))
+    return joined, several, problems
 
 
 def find_class_folders(folder: Path) -> dict[str, Path]:
@@ -164,6 +237,9 @@ def _find_folders(root: Path, label_folder: str | None) -> tuple[Path, Path, lis
         if images is not None and labels is not None:
             is_chosen = label_folder is not None
             return images, labels, [] if is_chosen else _other_folders(parent, labels)
+    images, labels = (_folder(root, (name.lower(),)) for name in NNUNET_FOLDERS)
+    if images is not None and labels is not None and label_folder is None:
+        return images, labels, []
     if label_folder is not None and root.is_dir():
         raise DataError(
             f"{root}: --label-folder {label_folder}: there is no such folder beside the images; "
@@ -211,23 +287,30 @@ def _is_picture(path: Path) -> bool:
     return _has_suffix(path, PICTURE_SUFFIXES)
 
 
-def _has_suffix(path: Path, suffixes: Sequence[str]) -> bool:
-    return path.name[0] != "." and path.suffix.lower() in suffixes and path.is_file()
+def _has_suffix(path: Path, suffixes: Collection[str]) -> bool:
+    ending = suffix_of(path) if suffix_of(path) == ".nii.gz" else path.suffix.lower()
+    return path.name[0] != "." and ending in suffixes and path.is_file()
+
+
+def _stem(path: Path) -> str:
+    return stem_of(path) if suffix_of(path) == ".nii.gz" else path.stem
 
 
 def _in_order(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: natural_key(str(path)))
 
 
-def _pictures(folder: Path, suffixes: Sequence[str] = PICTURE_SUFFIXES) -> list[Path]:
+def _pictures(folder: Path, suffixes: Collection[str] = PICTURE_SUFFIXES) -> list[Path]:
     return _in_order(entry for entry in _entries(folder) if _has_suffix(entry, suffixes))
 
 
-def _by_stem(folder: Path, suffixes: Sequence[str]) -> tuple[dict[str, list[Path]], list[Problem]]:
+def _by_stem(
+    folder: Path, suffixes: Collection[str]
+) -> tuple[dict[str, list[Path]], list[Problem]]:
     """Group pictures by name; tell names that stand twice and formats that are not read."""
     found: dict[str, list[Path]] = {}
     for path in _pictures(folder, suffixes):
-        found.setdefault(path.stem, []).append(path)
+        found.setdefault(_stem(path), []).append(path)
     problems = [
         Problem(
             paths[0],
@@ -240,7 +323,7 @@ def _by_stem(folder: Path, suffixes: Sequence[str]) -> tuple[dict[str, list[Path
     foreign = _in_order(
         entry
         for entry in _entries(folder)
-        if entry.suffix.lower() in _FOREIGN_SUFFIXES and entry.suffix.lower() not in suffixes
+        if entry.suffix.lower() in _FOREIGN_SUFFIXES and not _has_suffix(entry, suffixes)
     )
     if foreign:
         text = f"{len(foreign)} files are not read (such as {foreign[0].name}): convert them to PNG"

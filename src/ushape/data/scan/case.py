@@ -106,6 +106,9 @@ def scan_case(files: CaseFiles, wish: LabelWish | None = None) -> CaseScan | Pro
         files: Of the case.
         wish: What a person says about the labels.
     """
+    if files.channels:
+        text = f"its {len(files.channels)} channels lie in files of their own, which training does "
+        return Problem(files.image, text + "not read yet: save them as one colour image", "error")
     try:
         image = read_image(files.image)
     except DataError as error:

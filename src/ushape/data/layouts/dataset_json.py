@@ -1,0 +1,93 @@
+"""Read `dataset.json`, in which nnU-Net and the Medical Segmentation Decathlon name the classes.
+
+Sources: nnU-Net's documentation (dataset_format.md, region_based_training.md, ignore_label.md);
+Antonelli et al. 2022 and the files of the Decathlon's tasks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ushape.errors import DataError
+from ushape.labels import LabelWish
+
+NAME = "dataset.json"
+IGNORE = "ignore"
+"""nnU-Net's name for the value of void pixels."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a data set says of itself.
+
+    Attributes:
+        wish: Its classes; None where they are not named.
+        channel_names: Of the images, in order; empty where they are not named.
+        is_decathlon: It is written as the Decathlon does, whose 4D files hold channels.
+    """
+
+    wish: LabelWish | None
+    channel_names: tuple[str, ...]
+    is_decathlon: bool
+
+
+def read_description(root: Path) -> Description | None:
+    """Read the `dataset.json` of a data set; None where there is none.
+
+    Raises:
+        DataError: It is damaged, or its labels are not as nnU-Net or the Decathlon write them.
+    """
+    path = root / NAME
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError("it is no JSON object")
+        channels: dict[str, Any] = content.get("channel_names") or content.get("modality") or {}
+        names = [channels[key] for key in sorted(channels, key=int)]
+        wish = _wish(content["labels"]) if "labels" in content else None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(
+            f"{path}: its labels or channels cannot be understood ({error}): correct it as nnU-Net "
+            "describes dataset.json, or remove it and give --labels"
+        ) from error
+    is_decathlon = "tensorImageSize" in content or "modality" in content
+    return Description(wish, tuple(str(name) for name in names), is_decathlon)
+
+
+def _wish(labels: Mapping[str, Any]) -> LabelWish:
+    """Turn labels of either form, names to values or values to names, into a wish."""
+    if labels and all(key.isdecimal() for key in labels):
+        return _named({str(name): int(value) for value, name in labels.items()}, {}, None)
+    values: dict[str, int] = {}
+    regions: dict[str, list[int]] = {}
+    for name, value in labels.items():
+        members = [int(each) for each in value] if isinstance(value, list) else [int(value)]
+        if len(members) == 1:
+            values[name] = members[0]
+        else:
+            regions[name] = members
+    ignore = values.pop(IGNORE, None)
+    return _named(values, regions, ignore)
+
+
+def _named(
+    values: Mapping[str, int], regions: Mapping[str, list[int]], ignore: int | None
+) -> LabelWish:
+    """Put the background first, and name the values that only stand in regions."""
+    names = dict(sorted(values.items(), key=lambda item: item[1]))
+    if len(set(names.values())) != len(names):
+        raise ValueError("two classes have the same value")
+    if 0 not in names.values():
+        raise ValueError("no class has the value 0, the background")
+    for member in sorted({value for members in regions.values() for value in members}):
+        if member not in names.values():
+            names[f"label_{member}"] = member
+    by_value = {value: name for name, value in names.items()}
+    parts = {name: tuple(by_value[value] for value in members) for name, members in regions.items()}
+    return LabelWish(names=names, ignore=ignore, regions=parts)
