@@ -19,6 +19,7 @@ from statistics import mean
 
 from trainings import (
     LAST_WEIGHTS,
+    ONE_HALF,
     ROOT,
     as_json,
     as_text,
@@ -101,7 +102,8 @@ def measure(task: Task, loss: str, run: Path, steps: int, seed: int) -> Outcome:
     """Train once and score."""
     data = data_set(task.data)
     common = ("--val", task.held_out, "--steps", str(steps), "--seed", str(seed), *task.options)
-    train(run, data, *common, f"--set=loss={loss}", "--set=tiling.mirror=false", LAST_WEIGHTS)
+    fixed = "--set=tiling.mirror=false", LAST_WEIGHTS, ONE_HALF
+    train(run, data, *common, f"--set=loss={loss}", *fixed)
     metrics = ",".join(task.metrics)
     predictions = run / "fold_0" / "predictions"
     scores = evaluate(
@@ -167,8 +169,11 @@ def page(
     )
     lines = [
         "# Loss ablation",
+        "",
         "The same training with ever more terms in the loss. This page is written by",
+        "",
         f"    {command}",
+        "",
         textwrap.fill(text, 105),
     ]
     for kind, outcomes in found.items():

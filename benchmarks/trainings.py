@@ -36,6 +36,8 @@ NETWORK = (
 """What the planner chooses for half an hour on two cores; named, to be the same on any machine."""
 LAST_WEIGHTS = "--set=train.validations=1"
 """Keep the last weights: none are chosen by their score on the cases that they are judged by."""
+ONE_HALF = "--set=train.thresholds=lines"
+"""Predict from one half on, whatever the loss: nor are thresholds chosen on these cases."""
 
 
 def data_set(name: str) -> Path:

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from ushape.config import schema
-from ushape.config.schema import RunConfig
+from ushape.config.schema import PreprocessConfig, RunConfig
 from ushape.errors import ConfigError, nearest_name, unknown_name
 from ushape.files import write_text
 from ushape.losses import LossText, check_loss, loss_to_data
@@ -185,7 +185,21 @@ def check_config(tree: Mapping[str, Any], *, place: str = "settings") -> RunConf
     check_loss(config.lines.loss, place=f"{place}: lines.loss")
     if (config.schedule.budget_s is None) == (config.schedule.steps is None):
         raise ConfigError(f"{place}: set one of schedule.budget_s and schedule.steps, not both")
+    _check_preprocess(config.preprocess, place)
     return config
+
+
+def _check_preprocess(config: PreprocessConfig, place: str) -> None:
+    if config.clip is not None and config.clip[0] >= config.clip[1]:
+        raise ConfigError(
+            f"{place}: preprocess.clip = {list(config.clip)}: the first percentile must be the "
+            "smaller one, such as [0.5, 99.5]"
+        )
+    if config.nonzero and config.normalise != "zscore":
+        raise ConfigError(
+            f"{place}: preprocess.nonzero leaves zeros out of mean and deviation, which "
+            f"preprocess.normalise = {config.normalise} does not take: set one of them only"
+        )
 
 
 def _wrong_value(place: str, key: str, problem: ErrorDetails) -> str:

@@ -18,6 +18,7 @@ Fraction = Annotated[float, Ge(0), Le(1)]
 Positive = Annotated[float, Gt(0), AllowInfNan(False)]
 NotNegative = Annotated[float, Ge(0), AllowInfNan(False)]
 Count = Annotated[int, Ge(1)]
+Percentile = Annotated[float, Ge(0), Le(100)]
 Sizes = Annotated[tuple[Count, ...], MinLen(2)]
 
 _STRICT: dict[str, object] = {"extra": "forbid"}
@@ -41,12 +42,18 @@ class PreprocessConfig:
     Attributes:
         channels: Channels that the network takes: 1 (grey) or 3 (RGB).
         normalise: `zscore`: each channel of each image to mean 0 and deviation 1.
-            `percentile`: its 0.5 and 99.5 percentiles to -2 and 2.
+            `percentile`: its 0.5 and 99.5 percentiles to -2 and 2. `unit`: the type's largest
+            value (255, 65535) to 1. `none`: as it is.
+        clip: Percentiles of each channel of each image that its values are clipped to first, such
+            as `[0.5, 99.5]`: holds single wild pixels off the mean.
+        nonzero: Take mean and deviation over pixels that are not zero, which stay zero.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
     channels: Count
-    normalise: Literal["zscore", "percentile"] = "zscore"
+    normalise: Literal["zscore", "percentile", "unit", "none"] = "zscore"
+    clip: tuple[Percentile, Percentile] | None = None
+    nonzero: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,24 @@ class PatchConfig:
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
     size: Sizes
     batch: Count
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """Where training patches are cut.
+
+    Attributes:
+        foreground_fraction: Share of a batch's patches that are centred on a voxel of a class
+            (rounded to whole patches, at least one where it is not 0); the others lie anywhere.
+        classes: Which class such a patch is centred on: classes take `equal` turns, so that a batch
+            with as many such patches as there are classes shows every one; or by their `size`.
+        cases: Chance of a case: by its `size` (every voxel is as likely), or `equal`.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
+    foreground_fraction: Fraction = 0.0
+    classes: Literal["equal", "size"] = "equal"
+    cases: Literal["size", "equal"] = "size"
 
 
 @dataclass(frozen=True)
@@ -166,7 +191,12 @@ class ScheduleConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The rest of the training loop."""
+    """The rest of the training loop.
+
+    Attributes:
+        thresholds: Which classes are predicted from the probability on that suits the validation
+            cases best: thin `lines` only, or `all` classes that do not compete in a softmax.
+    """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
     seed: Annotated[int, Ge(0), Le(2**31 - 1)] = 0
@@ -175,6 +205,7 @@ class TrainConfig:
     ema_decay: Annotated[float, Ge(0), Le(0.99999)] = 0.99
     validations: Count = 8
     save_every_s: NotNegative = 30.0
+    thresholds: Literal["lines", "all"] = "lines"
 
 
 @dataclass(frozen=True)
@@ -279,5 +310,6 @@ class RunConfig:
     train: TrainConfig
     tiling: TilingConfig
     balance: Literal["none", "auto"] = "none"
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
     lines: LinesConfig = field(default_factory=LinesConfig)
     weight_map: WeightMapConfig = field(default_factory=WeightMapConfig)

@@ -17,7 +17,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ushape.config.schema import SamplingConfig
 from ushape.data.sample import Sample
+from ushape.data.sampling import case_weights, draw_places, num_centred
 from ushape.errors import DataError
 from ushape.sizes import Size
 
@@ -25,6 +27,9 @@ T = TypeVar("T", bound=np.generic)
 
 PATCH_STREAM = 1
 """Keeps the draws of patches apart from those of augmentation at the same seed and step."""
+
+ANYWHERE = SamplingConfig()
+"""Patches lie anywhere."""
 
 
 @dataclass(frozen=True)
@@ -51,40 +56,54 @@ def cut_windows(
     seed: int,
     step: int,
     rank: int = 0,
+    sampling: SamplingConfig = ANYWHERE,
 ) -> Windows:
     """Cut the windows of one training step.
 
-    A case is drawn with a chance in proportion to its pixels that are not void; the patch lies
-    anywhere inside the image, by up to an eighth of its size also across the border.
+    A case is drawn with a chance in proportion to its pixels that are not void, or with that of
+    every other; the patch lies anywhere inside the image, by up to an eighth of its size also
+    across the border. The first patches of a batch are centred on a voxel of a class instead, as
+    many as `sampling` says, as far as the same borders allow. If no training case holds any
+    foreground, they too lie anywhere; a case without foreground alone changes nothing.
 
     Args:
         samples: Labelled cases.
         patch_size: Size of the patch in the window's middle.
         window_size: Size to cut, at least the patch.
         rank: Number of the process in a group, so that each cuts its own.
+        sampling: How cases are drawn, and which patches are centred on a class; that needs
+            samples with `places`.
 
     Raises:
         DataError: All cases are void.
+        ValueError: Patches are to be centred and samples have no places.
     """
     generator = np.random.default_rng([seed, step, rank, PATCH_STREAM])
-    pixels = np.array(
-        [float(np.prod(s.size) if s.num_valid is None else s.num_valid) for s in samples]
-    )
-    if not pixels.sum():
+    chances = case_weights(samples, sampling)
+    if not chances.sum():
         raise DataError(
             "every pixel of the training cases is void: nothing can be learnt; is the value given "
             "by --ignore right?"
         )
-    chosen = generator.choice(len(samples), size=batch_size, p=pixels / pixels.sum())
+    chosen = generator.choice(len(samples), size=batch_size, p=chances / chances.sum())
+    centred = draw_places(generator, samples, sampling, num_centred(sampling, batch_size))
     images, targets, weights = [], [], []
-    for index in chosen:
+    for number, index in enumerate(chosen):
+        centre = None
+        if number < len(centred):
+            index, centre = centred[number]
         sample = samples[index]
         indices = []
-        for length, patch, window in zip(sample.size, patch_size, window_size, strict=True):
+        for axis, (length, patch, window) in enumerate(
+            zip(sample.size, patch_size, window_size, strict=True)
+        ):
             slack = patch // 8
             low, high = -slack, max(length - patch + slack, -slack)
-            start = int(generator.integers(low, high + 1)) - (window - patch) // 2
-            indices.append(mirrored_indices(start, window, length))
+            if centre is None:
+                start = int(generator.integers(low, high + 1))
+            else:  # within these bounds the voxel stays in the patch
+                start = min(max(int(centre[axis]) - patch // 2, low), high)
+            indices.append(mirrored_indices(start - (window - patch) // 2, window, length))
         assert sample.target is not None
         images.append(cut(sample.image, indices))
         targets.append(cut(sample.target, indices))

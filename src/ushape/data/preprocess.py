@@ -1,6 +1,7 @@
 """From files to normalised arrays on disk, which training reads through memory maps.
 
-Every prepared case is two `.npy` files (three with pixel weights) named by a hash of all that they
+Every prepared case is two `.npy` files (one more with pixel weights, one more where patches are
+centred on classes) named by a hash of all that they
 depend on (the bytes of the image and label files, and the settings), so a changed file or setting
 is prepared anew and anything else is used again. Files are written atomically: a killed run leaves
 no half array.
@@ -19,11 +20,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ushape.config.schema import PreprocessConfig, WeightMapConfig
+from ushape.config.schema import PreprocessConfig, SamplingConfig, WeightMapConfig
 from ushape.data.io import read_image
 from ushape.data.layouts import CaseFiles
 from ushape.data.masks import read_masks, read_values
 from ushape.data.sample import Sample
+from ushape.data.sampling import index_places, pack_places, unpack_places
 from ushape.data.targets import (
     VOID,
     VOID_BIT,
@@ -40,6 +42,9 @@ from ushape.losses import weight_map
 FORMAT = 2
 """Part of every cache name; raise it when the stored arrays change in meaning."""
 
+SLAB = 1 << 20
+"""Pixels that are scaled at once: in double precision a whole volume would fill the memory."""
+
 
 @dataclass(frozen=True)
 class PreparedCase:
@@ -51,6 +56,7 @@ class PreparedCase:
     weight_path: Path | None = None
     has_void: bool = False
     is_overlapping: bool = False
+    places_path: Path | None = None
 
     def open(self) -> Sample:
         """Map the arrays; pixels are read when they are used, or once to count void ones."""
@@ -60,7 +66,10 @@ class PreparedCase:
             void = target & VOID_BIT == VOID_BIT if self.is_overlapping else target == VOID
             num_valid = target.size - int(np.count_nonzero(void))
         weight = None if self.weight_path is None else _map(self.weight_path)
-        return Sample(self.id, _map(self.image_path), target, weight, num_valid)
+        places = (
+            () if self.places_path is None else unpack_places(_map(self.places_path), target.ndim)
+        )
+        return Sample(self.id, _map(self.image_path), target, weight, num_valid, places=places)
 
 
 def normalise_image(image: npt.NDArray[Any], config: PreprocessConfig) -> npt.NDArray[np.float32]:
@@ -71,10 +80,11 @@ def normalise_image(image: npt.NDArray[Any], config: PreprocessConfig) -> npt.ND
         config: How many channels the network takes, and how intensities are scaled.
 
     Returns:
-        Same shape, float32. A constant image gives zeros.
+        Same shape, float32, a copy. `zscore` and `percentile` make zeros of a constant image.
 
     Raises:
-        DataError: The image has another number of channels than the network.
+        DataError: The image has another number of channels than the network, or `unit` is asked
+            of floats, whose type has no largest value to speak of.
     """
     if image.shape[0] == 3 and config.channels == 1 and _is_grey(image):
         image = image[:1]
@@ -83,18 +93,58 @@ def normalise_image(image: npt.NDArray[Any], config: PreprocessConfig) -> npt.ND
             f"the image has {image.shape[0]} channel(s), the model takes {config.channels}: "
             f"give {'grey' if config.channels == 1 else 'RGB'} images as in training"
         )
-    axes = tuple(range(1, image.ndim))
+    largest = _largest(image.dtype) if config.normalise == "unit" else 1
     scaled = image.astype(np.float32)
+    for channel in scaled:  # in place
+        _normalise_channel(channel, config)
+    if config.normalise == "unit":
+        scaled /= np.float32(largest)
+    return scaled
+
+
+def _normalise_channel(channel: npt.NDArray[np.float32], config: PreprocessConfig) -> None:
+    """Clip a channel and bring it to its own scale, in place."""
+    is_standard = config.normalise == "zscore"
+    # Before clipping, which may lift zeros.
+    kept = channel != 0 if is_standard and config.nonzero else None
+    if config.clip is not None:
+        low, high = np.percentile(channel, config.clip)
+        np.clip(channel, np.float32(low), np.float32(high), out=channel)
     if config.normalise == "percentile":
-        low, high = np.percentile(scaled, (0.5, 99.5), axis=axes, keepdims=True)
+        low, high = np.percentile(channel, (0.5, 99.5))
         middle, reach = (low + high) / 2, np.maximum((high - low) / 2, _least(low + high))
-        return np.asarray((scaled - middle) / reach * 2, dtype=np.float32)
-    mean = scaled.mean(axis=axes, keepdims=True, dtype=np.float64)
-    deviation = scaled.std(axis=axes, keepdims=True, dtype=np.float64)
-    return np.asarray((scaled - mean) / np.maximum(deviation, _least(mean)), dtype=np.float32)
+        _rescale(channel, middle, reach / 2)
+    elif is_standard:
+        values = channel if kept is None else channel[kept]
+        if values.size:
+            mean = values.mean(dtype=np.float64)
+            deviation = values.std(dtype=np.float64)
+            _rescale(channel, mean, np.maximum(deviation, _least(mean)))
+        if kept is not None:
+            channel[~kept] = 0
 
 
-def _least(level: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _rescale(channel: npt.NDArray[np.float32], middle: Any, reach: Any) -> None:
+    """Subtract and divide in place, in the precision of the numbers given."""
+    height = max(1, SLAB // max(1, int(np.prod(channel.shape[1:]))))
+    for start in range(0, len(channel), height):
+        slab = channel[start : start + height]
+        slab[...] = (slab - middle) / reach
+
+
+def _largest(kind: np.dtype[Any]) -> int:
+    """Give the largest value of a type of whole numbers."""
+    if kind.kind == "b":
+        return 1
+    if kind.kind not in "iu":
+        raise DataError(
+            f"normalise=unit divides by the largest value of whole numbers, the image holds {kind}:"
+            " use zscore"
+        )
+    return int(np.iinfo(kind).max)
+
+
+def _least(level: Any) -> npt.NDArray[np.float64]:
     """Give the spread below which an image counts as constant, whatever its unit."""
     return np.asarray(1e-6 * np.abs(level) + 1e-30)
 
@@ -170,6 +220,7 @@ def prepare_cases(
     cache: Path,
     *,
     weights: WeightMapConfig | None = None,
+    sampling: SamplingConfig | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[PreparedCase, ...]:
     """Make every labelled case ready for training, using again what is prepared already.
@@ -178,11 +229,12 @@ def prepare_cases(
         cases: Cases with a label.
         cache: Folder of the prepared arrays.
         weights: The pixel weights to compute, if any.
+        sampling: Where patches will be cut; voxels of classes are indexed if it needs them.
         progress: Called with (done, total).
     """
     prepared = []
     for done, case in enumerate(cases):
-        prepared.append(_prepare(case, table, config, cache, weights))
+        prepared.append(_prepare(case, table, config, cache, weights, sampling))
         if progress:
             progress(done + 1, len(cases))
     return tuple(prepared)
@@ -194,8 +246,11 @@ def _prepare(
     config: PreprocessConfig,
     cache: Path,
     weights: WeightMapConfig | None,
+    sampling: SamplingConfig | None,
 ) -> PreparedCase:
-    stem = f"{case.id}-{_content_key(case, table, config)}"
+    key = _content_key(case, table, config)
+    stem = f"{case.id}-{key}"
+    is_indexed = sampling is not None and sampling.foreground_fraction > 0
     weighting = f"{weights.w0:g}-{weights.sigma:g}" if weights and weights.use else None
     entry = PreparedCase(
         case.id,
@@ -204,6 +259,7 @@ def _prepare(
         cache / f"{stem}-weight-{weighting}.npy" if weighting else None,
         has_void=table.ignore is not None,
         is_overlapping=table.is_overlapping,
+        places_path=cache / f"{stem}-places.npy" if is_indexed else None,
     )
     if not (entry.image_path.exists() and entry.target_path.exists()):
         sample = read_sample(case, table, config)
@@ -213,6 +269,9 @@ def _prepare(
     if entry.weight_path is not None and not entry.weight_path.exists():
         assert weights is not None
         _save(entry.weight_path, make_weights(case, _map(entry.target_path), table, weights))
+    if entry.places_path is not None and not entry.places_path.exists():
+        places = index_places(_map(entry.target_path), table, int(key, 16))
+        _save(entry.places_path, pack_places(places))
     return entry
 
 
@@ -221,6 +280,8 @@ def _content_key(case: CaseFiles, table: LabelTable, config: PreprocessConfig) -
     settings = {
         "format": FORMAT,
         "normalise": config.normalise,
+        "clip": config.clip,
+        "nonzero": config.nonzero,
         "channels": config.channels,
         "labels": [entry.members for entry in table.classes],
         "form": [table.form, table.is_color, table.is_overlapping, table.ignore],

@@ -82,3 +82,15 @@ def choose_loss(choices: Choices, fingerprint: Fingerprint) -> None:
     else:
         choices.choose("loss", f"dice + {term}", f"{what}: overlap, and every pixel")
     choices.choose("balance", "none", "the factors of the loss count as they are written")
+    choose_thresholds(choices, fingerprint)
+
+
+def choose_thresholds(choices: Choices, fingerprint: Fingerprint) -> None:
+    """Choose which thresholds are searched: a weighted loss moves probabilities off one half."""
+    text = str(choices.values["loss"])
+    shifts = next((word for word in ("weight=", "focal") if word in text), None)
+    if shifts is None or fingerprint.labels.target == "multiclass":
+        choices.choose("train.thresholds", "lines", "")
+        return
+    reason = f"{shifts.rstrip('=')} in the loss moves probabilities: one half suits them badly"
+    choices.choose("train.thresholds", "all", reason)

@@ -70,6 +70,7 @@ def make_batch(
         seed=config.train.seed,
         step=step,
         rank=rank,
+        sampling=config.sampling,
     )
     generator = torch.Generator(device=device)
     generator.manual_seed(stream_seed(config.train.seed, step, rank, AUGMENT_STREAM))

@@ -49,8 +49,8 @@ def validate(
     """Score a network on whole validation images.
 
     The score is the mean over the foreground classes of their mean Dice over cases (cases where
-    truth and prediction are both empty are left out). Void pixels count nowhere. Thin classes
-    are scored at the threshold that suits these images best.
+    truth and prediction are both empty are left out). Void pixels count nowhere. Classes of
+    `searched_classes` are scored at the threshold that suits these images best.
 
     Args:
         network: In eval mode on `device`.
@@ -59,7 +59,7 @@ def validate(
     """
     without_mirror = type(config.tiling)(**{**vars(config.tiling), "mirror": False})
     dice = []
-    searches = {name: ThresholdSearch() for name in config.lines.classes}
+    searches = {name: ThresholdSearch() for name in searched_classes(config, labels)}
     for done, sample in enumerate(samples):
         if is_stopped():
             return None
@@ -96,6 +96,13 @@ def validate(
         },
         thresholds={name: threshold for name, (threshold, _) in best.items()},
     )
+
+
+def searched_classes(config: RunConfig, labels: LabelTable) -> tuple[str, ...]:
+    """Name the classes whose threshold is chosen on validation."""
+    if config.train.thresholds == "all" and labels.target != "multiclass":
+        return labels.names[1:]
+    return config.lines.classes
 
 
 class ThresholdSearch:

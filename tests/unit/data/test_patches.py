@@ -1,13 +1,29 @@
 """Which pixels a training step sees: decided by (seed, step, rank) and nothing else."""
 
+import hashlib
+import pickle
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ushape.data.patches import cut, cut_windows, mirrored_indices
+from ushape.config.schema import SamplingConfig
+from ushape.data import sampling
+from ushape.data.patches import ANYWHERE, cut, cut_windows, mirrored_indices
 from ushape.data.sample import Sample
+from ushape.data.sampling import (
+    MAX_PLACES,
+    draw_places,
+    index_places,
+    num_centred,
+    pack_places,
+    unpack_places,
+)
+from ushape.data.targets import VOID, VOID_BIT, class_masks
+from ushape.labels import LabelClass, LabelTable
 
 QUICK = settings(deadline=None, max_examples=80)
 
@@ -19,7 +35,9 @@ def numbered(size, start=0.0):
     return Sample("a", image, (pixels % 5).astype(np.uint8))
 
 
-def windows(samples, patch=(6, 8), window=(10, 12), batch=4, seed=1, step=0, rank=0):
+def windows(
+    samples, patch=(6, 8), window=(10, 12), batch=4, seed=1, step=0, rank=0, sampling=ANYWHERE
+):
     return cut_windows(
         samples,
         patch_size=patch,
@@ -28,6 +46,7 @@ def windows(samples, patch=(6, 8), window=(10, 12), batch=4, seed=1, step=0, ran
         seed=seed,
         step=step,
         rank=rank,
+        sampling=sampling,
     )
 
 
@@ -146,3 +165,205 @@ def test_memory_maps_give_the_windows_of_arrays(tmp_path):
         np.load(tmp_path / "target.npy", mmap_mode="r"),
     )
     assert same(windows([sample]), windows([mapped]))
+
+
+def test_draws_by_default_are_those_of_the_first_release():
+    """A recorded run that is resumed, or repeated from its seed, must see the same patches."""
+    samples = [numbered((40, 50)), numbered((30, 30), 5000), numbered((3, 9), 7000)]
+    digest = hashlib.sha256()
+    for step in range(20):
+        for rank in range(2):
+            out = windows(samples, step=step, rank=rank)
+            digest.update(out.images.numpy().tobytes())
+            digest.update(out.targets.numpy().tobytes())
+    assert digest.hexdigest() == "a9479dab4a8edae13693508cdd30920d4418ee824abe408f079d04c67c5cfd04"
+
+
+TWO = LabelTable(tuple(LabelClass(f"c{n}", n) for n in range(3)))
+SETS = LabelTable(TWO.classes, kind="multilabel")
+
+
+def labelled(target, table=TWO):
+    """A case with its places, whose image says how many voxels stand before each."""
+    image = np.arange(target.size, dtype=np.float32).reshape(1, *target.shape)
+    return Sample("a", image, target, places=index_places(target, table, 3))
+
+
+def rare_cases():
+    """Ten cases with a class of half of all voxels; five voxels of another in one of them."""
+    cases = []
+    for number in range(10):
+        target = np.zeros((64, 64), np.uint8)
+        target[:32] = 1
+        if number == 6:
+            target[50, 3:8] = 2
+        cases.append(labelled(target))
+    return cases
+
+
+def aimed(samples, **changes):
+    fraction = changes.pop("fraction", 1.0)
+    kinds = {key: changes.pop(key) for key in ("classes", "cases") if key in changes}
+    given = {"patch": (16, 16), "window": (16, 16), "batch": 10, **changes}
+    return windows(samples, sampling=SamplingConfig(fraction, **kinds), **given)
+
+
+def test_a_rare_class_is_in_every_batch():
+    samples = rare_cases()
+    plain = by_size = 0
+    for step in range(60):
+        assert (aimed(samples, fraction=0.3, step=step).targets == 2).any()
+        plain += bool((windows(samples, (16, 16), (16, 16), 10, step=step).targets == 2).any())
+        sized = aimed(samples, fraction=0.3, classes="size", step=step)
+        by_size += bool((sized.targets == 2).any())
+    assert max(plain, by_size) < 60, "otherwise the class is not rare enough to show anything"
+
+
+def test_classes_of_equal_chance_against_classes_by_size():
+    target = np.zeros((60, 60), np.uint8)
+    target[:30], target[40:42, :15] = 1, 2  # 1800 and 30 voxels
+    target[50:52, 50:52] = 3
+    table = LabelTable((*TWO.classes, LabelClass("c3", 3)))
+    shares = {}
+    for classes in ("equal", "size"):
+        drawn = [
+            target[tuple(voxel)]
+            for step in range(300)
+            for _, voxel in draw_places(
+                np.random.default_rng(step),
+                [labelled(target, table)],
+                SamplingConfig(1.0, classes),
+                4,
+            )
+        ]
+        shares[classes] = np.bincount(drawn, minlength=4)[1:] / len(drawn)
+    assert shares["equal"] == pytest.approx(np.full(3, 1 / 3), abs=0.04)
+    assert shares["size"] == pytest.approx(np.array([1800, 30, 4]) / 1834, abs=0.015)
+
+
+def test_sizes_of_classes_are_those_of_all_voxels_not_of_the_kept_ones():
+    target = np.ones((300, 400), np.uint8)
+    target[:75] = 2  # one to three, both above the limit
+    found = index_places(target, TWO, 0)
+    assert found.counts == (90_000, 30_000)
+    assert [len(indices) for indices in found] == [MAX_PLACES, MAX_PLACES]
+    drawn = draw_places(
+        np.random.default_rng(0), [labelled(target)], SamplingConfig(1.0, "size"), 4000
+    )
+    rare = np.mean([target[tuple(voxel)] == 2 for _, voxel in drawn])
+    assert rare == pytest.approx(0.25, abs=0.03)
+
+
+@pytest.mark.parametrize(("cases", "share"), [("size", 0.9), ("equal", 0.5)])
+def test_a_case_by_its_size_or_with_equal_chance(cases, share):
+    large, small = np.ones((90, 20), np.uint8), np.ones((10, 20), np.uint8)
+    samples = [labelled(large), labelled(small)]
+    drawn = draw_places(np.random.default_rng(1), samples, SamplingConfig(1.0, cases=cases), 2000)
+    assert np.mean([case == 0 for case, _ in drawn]) == pytest.approx(share, abs=0.04)
+    # The same of patches that lie anywhere.
+    samples = [numbered((90, 20)), numbered((10, 20), 10_000)]
+    out = windows(samples, batch=2000, sampling=SamplingConfig(cases=cases))
+    first = (out.images[:, 0, 5, 5] < 10_000).float().mean()
+    assert float(first) == pytest.approx(share, abs=0.04)
+
+
+def test_a_void_case_has_no_chance_among_equals():
+    samples = [numbered((30, 30)), replace(numbered((30, 30), 10_000), num_valid=0)]
+    out = windows(samples, batch=200, sampling=SamplingConfig(cases="equal"))
+    assert out.images[:, 0].max() < 10_000
+
+
+@QUICK
+@given(data=st.data(), dims=st.integers(2, 3))
+def test_a_centred_voxel_lies_inside_its_patch(data, dims):
+    """Wherever it is, and however small the image; its centre where there is room."""
+    size = tuple(data.draw(st.integers(1, 40)) for _ in range(dims))
+    voxel = tuple(data.draw(st.integers(0, length - 1)) for length in size)
+    patch = tuple(data.draw(st.integers(1, 24)) for _ in range(dims))
+    target = np.zeros(size, np.uint8)
+    target[voxel] = 2
+    out = aimed([labelled(target)], patch=patch, window=patch, batch=2)
+    for picture in out.targets:
+        assert (picture == 2).any()
+        rooms = zip(voxel, size, patch, strict=True)
+        if all(p // 2 <= v < n - p + p // 2 for v, n, p in rooms):
+            assert picture[tuple(p // 2 for p in patch)] == 2
+
+
+def test_centred_patches_keep_to_the_range_of_others():
+    """By an eighth of the patch across the border and no further."""
+    target = np.zeros((40, 40), np.uint8)
+    target[0, 0] = 2
+    out = aimed([labelled(target)], batch=1)
+    assert out.targets[0, 2, 2] == 2
+    target = np.zeros((40, 40), np.uint8)
+    target[39, 39] = 2
+    assert aimed([labelled(target)], batch=1).targets[0, 13, 13] == 2
+
+
+@pytest.mark.parametrize(
+    ("fraction", "count"), [(0.0, 0), (0.01, 1), (0.3, 3), (0.25, 3), (0.24, 2), (1.0, 10)]
+)
+def test_how_many_patches_of_a_batch_are_centred(fraction, count):
+    assert num_centred(SamplingConfig(fraction), 10) == count
+    target = np.zeros((400, 400), np.uint8)
+    target[200, 200] = 1
+    out = aimed([labelled(target)], fraction=fraction)
+    assert (out.targets[:, 8, 8] == 1).sum() == count
+
+
+def test_centred_patches_are_a_pure_function_too():
+    samples = rare_cases()
+    first = aimed(samples, step=7, fraction=0.5)
+    assert same(first, aimed(samples, step=7, fraction=0.5))
+    for change in ({"step": 8}, {"seed": 2, "step": 7}, {"rank": 1, "step": 7}):
+        assert not same(first, aimed(samples, fraction=0.5, **{"step": 7, **change}))
+
+
+def test_without_any_foreground_patches_lie_anywhere():
+    empty = [labelled(np.zeros((40, 40), np.uint8)) for _ in range(2)]
+    out = aimed(empty)
+    assert same(out, windows(empty, (16, 16), (16, 16), 10))
+    full = labelled(np.full((40, 40), 2, np.uint8))
+    assert (aimed([*empty, full]).targets == 2).all(), "one case that holds some is enough"
+
+
+def test_cases_that_were_not_indexed_are_refused():
+    with pytest.raises(ValueError, match=r"case a: .*needs the places of classes"):
+        aimed([numbered((40, 40))])
+
+
+@pytest.mark.parametrize("size", [(11, 13), (7, 5, 6)])
+@pytest.mark.parametrize("slab", [1, 40, 10_000])
+def test_places_are_all_voxels_of_a_class(size, slab, monkeypatch):
+    """Also of overlapping classes, and whatever part of a volume is looked at at once."""
+    monkeypatch.setattr(sampling, "SLAB", slab)
+    chance = np.random.default_rng(4)
+    single = chance.integers(0, 3, size).astype(np.uint8)
+    single[0, 0] = VOID
+    several = (chance.integers(0, 4, size) << 1).astype(np.uint8)
+    several[0, 0] = VOID_BIT
+    for target, table in ((single, TWO), (several, SETS)):
+        found = unpack_places(pack_places(index_places(target, table, 0)), target.ndim)
+        for mask, indices, count in zip(
+            class_masks(target, table), found, found.counts, strict=True
+        ):
+            assert np.array_equal(indices, np.argwhere(mask))
+            assert count == len(indices) > 0
+
+
+def test_kept_places_are_spread_evenly_and_depend_on_the_seed_only(monkeypatch):
+    target = np.ones((200, 200), np.uint8)
+    first = index_places(target, TWO, 5)
+    monkeypatch.setattr(sampling, "SLAB", 1000)
+    assert np.array_equal(index_places(target, TWO, 5)[0], first[0])
+    assert not np.array_equal(index_places(target, TWO, 6)[0], first[0])
+    assert len(np.unique(first[0], axis=0)) == MAX_PLACES
+    assert first[0].mean(axis=0) == pytest.approx(np.full(2, 99.5), abs=3)
+
+
+def test_places_survive_a_copy():
+    places = index_places(np.ones((200, 200), np.uint8), TWO, 5)
+    again = pickle.loads(pickle.dumps(places))
+    assert again.counts == places.counts == (40_000, 0)
+    assert np.array_equal(again[0], places[0])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ushape.config.schema import PreprocessConfig, WeightMapConfig
+from ushape.config.schema import PreprocessConfig, SamplingConfig, WeightMapConfig
 from ushape.data import preprocess
 from ushape.data.layouts import CaseFiles
 from ushape.data.preprocess import normalise_image, prepare_cases, read_sample
@@ -232,3 +232,117 @@ def test_pixels_that_count_are_counted(case, cache):
         [case], LabelTable((*TABLE.classes, LabelClass("c", 7))), GREY, cache
     )
     assert prepared.open().num_valid is None
+
+
+SPIKED = PICTURE[None].astype(np.float32)
+SPIKED[0, 3, 3] = 1e6
+HOLED = np.where(LABEL[None] > 0, PICTURE[None] + np.float32(5), np.float32(0))
+
+
+def test_clip_holds_wild_pixels():
+    low, high = np.percentile(SPIKED, (2, 98))
+    clipped = np.clip(SPIKED, low, high)
+    out = normalise_image(SPIKED, PreprocessConfig(1, clip=(2, 98)))
+    assert out == pytest.approx((clipped - clipped.mean()) / clipped.std(), abs=1e-4)
+    assert SPIKED[0, 3, 3] == 1e6, "what was given stays as it is"
+    plain = normalise_image(SPIKED, PreprocessConfig(1, "none", clip=(2, 98)))
+    assert plain == pytest.approx(clipped)
+
+
+def test_clip_is_by_channel():
+    image = np.stack([PICTURE, PICTURE // 2, PICTURE // 4])
+    out = normalise_image(image, PreprocessConfig(3, "none", clip=(10, 90)))
+    for channel, given in zip(out, image, strict=True):
+        expected = np.percentile(given, (10, 90))
+        assert (channel.min(), channel.max()) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("clip", [None, (20.0, 90.0)])
+def test_zeros_stay_zero_and_do_not_count(clip):
+    image = HOLED + np.float32(0)
+    kept = image != 0
+    if clip:
+        image = np.clip(image, *np.percentile(image, clip))
+    values = image[kept]
+    expected = np.where(kept, (image - values.mean()) / values.std(), 0)
+    out = normalise_image(HOLED, PreprocessConfig(1, clip=clip, nonzero=True))
+    assert out == pytest.approx(expected, abs=1e-5)
+    assert (out[~kept] == 0).all()
+
+
+def test_clipping_does_not_lift_zeros():
+    image = np.full((1, 10, 10), 7, np.float32)
+    image[0, 0, :3], image[0, 1] = 0, 9
+    out = normalise_image(image, PreprocessConfig(1, clip=(5, 100), nonzero=True))
+    assert (out[0, 0, :3] == 0).all()
+    assert (out[0, 0, 3:] < 0).all()
+
+
+def test_an_image_of_zeros_stays_so():
+    out = normalise_image(np.zeros((1, 4, 5), np.uint8), PreprocessConfig(1, nonzero=True))
+    assert np.array_equal(out, np.zeros((1, 4, 5), np.float32))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int16, np.uint32])
+def test_unit_divides_by_the_largest_value_of_the_type(kind):
+    image = PICTURE[None].astype(kind)
+    image[0, 0, 0] = np.iinfo(kind).max
+    out = normalise_image(image, PreprocessConfig(1, "unit"))
+    assert out.dtype == np.float32
+    assert out == pytest.approx(image / np.iinfo(kind).max, rel=1e-6)
+    assert out[0, 0, 0] == 1
+
+
+def test_unit_is_refused_of_floats(case):
+    with pytest.raises(DataError, match=r"normalise=unit .*float32: use zscore"):
+        normalise_image(SPIKED, PreprocessConfig(1, "unit"))
+    assert normalise_image(PICTURE[None] > 99, PreprocessConfig(1, "unit")).max() == 1
+
+
+def test_none_leaves_values_as_they_are():
+    out = normalise_image(PICTURE[None], PreprocessConfig(1, "none"))
+    assert out.dtype == np.float32
+    assert np.array_equal(out, PICTURE[None])
+    given = SPIKED.copy()
+    assert not np.shares_memory(normalise_image(given, PreprocessConfig(1, "none")), given)
+
+
+@pytest.mark.parametrize("config", [GREY, PERCENTILE])
+def test_scaling_by_parts_changes_nothing(config, monkeypatch):
+    whole = normalise_image(PICTURE[None], config)
+    monkeypatch.setattr(preprocess, "SLAB", 25)
+    assert np.array_equal(normalise_image(PICTURE[None], config), whole)
+
+
+def test_clip_and_nonzero_prepare_anew(case, cache):
+    settings = [GREY, PreprocessConfig(1, clip=(1, 99)), PreprocessConfig(1, nonzero=True)]
+    settings.append(PreprocessConfig(1, clip=(2, 99)))
+    paths = {prepare_cases([case], TABLE, config, cache)[0].image_path for config in settings}
+    assert len(paths) == 4
+
+
+def test_places_are_stored_where_patches_are_centred_and_once(case, cache, monkeypatch):
+    (plain,) = prepare_cases([case], TABLE, GREY, cache, sampling=SamplingConfig())
+    assert plain.open().places == ()
+    assert len(names(cache)) == 2
+    centred = SamplingConfig(0.3)
+    (prepared,) = prepare_cases([case], TABLE, GREY, cache, sampling=centred)
+    assert len(names(cache)) == 3
+    (places,) = prepared.open().places
+    assert np.array_equal(places, np.argwhere(LABEL))
+    assert prepared.open().places.counts == (np.count_nonzero(LABEL),)
+    with monkeypatch.context() as patch:
+        patch.setattr(preprocess, "index_places", None)  # a call would fail
+        prepare_cases([case], TABLE, GREY, cache, sampling=centred)
+    prepared.places_path.write_bytes(prepared.places_path.read_bytes()[:-8])
+    with pytest.raises(DataError, match=r"-places\.npy.*delete it and run"):
+        prepared.open()
+
+
+def test_places_of_overlapping_classes(case, cache):
+    values = LABEL.copy()
+    values[:3] = 7
+    Image.fromarray(values).save(case.label)
+    table = LabelTable(TABLE.classes, kind="multilabel", ignore=7)
+    (prepared,) = prepare_cases([case], table, GREY, cache, sampling=SamplingConfig(0.5))
+    assert np.array_equal(prepared.open().places[0], np.argwhere(values == 255))

@@ -13,9 +13,11 @@ import pytest
 from ushape.config.load import config_tree, known_keys, read_assignments
 from ushape.config.schema import (
     AugmentConfig,
+    DataConfig,
     LinesConfig,
     OptimizerConfig,
     PreprocessConfig,
+    SamplingConfig,
     ScheduleConfig,
     TilingConfig,
     TrainConfig,
@@ -104,7 +106,9 @@ def test_every_setting_is_decided():
 
 
 DEFAULTS = {
+    "data": DataConfig("", "", {}),
     "preprocess": PreprocessConfig(1),
+    "sampling": SamplingConfig(),
     "augment": AugmentConfig(),
     "optimizer": OptimizerConfig(),
     "schedule": ScheduleConfig(),
@@ -414,3 +418,34 @@ def test_a_class_below_one_per_cent_changes_the_loss(target, usual, rare):
         )
         assert mixture.terms
     assert "only 0.99% of the pixels" in made.reasons["loss"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "thresholds"),
+    [
+        ("dice + bce", "lines"),
+        ("dice + 10*bce(weight=auto)", "all"),
+        ("dice + 100*focal(alpha=0.9)", "all"),
+    ],
+)
+def test_a_weighted_loss_has_its_threshold_searched(loss, thresholds):
+    assert plan(loss=loss).config.train.thresholds == thresholds
+    assert plan(loss=loss, train__thresholds="lines").config.train.thresholds == "lines"
+
+
+def test_classes_of_a_softmax_have_no_thresholds():
+    data = fingerprint(counts={0: 80, 1: 10, 2: 10})
+    made = plan(data=data, loss="dice + 10*ce(weight=auto)")
+    assert made.config.train.thresholds == "lines"
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"preprocess.clip": (99.5, 0.5)}, "smaller"),
+        ({"preprocess.nonzero": True, "preprocess.normalise": "unit"}, "nonzero"),
+    ],
+)
+def test_normalisations_that_contradict_themselves_are_refused(settings, why):
+    with pytest.raises(ConfigError, match=why):
+        plan_run(fingerprint(), SPLIT, Request(budget_s=600.0, settings=settings), CPU)

@@ -1,5 +1,7 @@
 """Scores on whole images, as they are defined."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ from ushape.data.sample import Sample
 from ushape.labels import LabelClass, LabelTable
 from ushape.nets import geometry_of, make_spec
 from ushape.nets.network import Output
-from ushape.training.validate import mean_defined, validate
+from ushape.training.validate import mean_defined, searched_classes, validate
 
 SPEC = make_spec("unet_padding", levels=3, width=2)
 BINARY = LabelTable((LabelClass("rest", 0), LabelClass("cell", 255)))
@@ -183,3 +185,30 @@ def test_cases_without_the_class_do_not_choose_a_threshold():
     threshold, score = search.best()
     assert threshold == 0.5
     assert score == 1
+
+
+def test_thresholds_of_all_classes_are_searched_where_asked(settings):
+    asked = replace(settings, train=TrainConfig(thresholds="all"))
+    assert searched_classes(settings, BINARY) == ()
+    assert searched_classes(asked, BINARY) == ("cell",)
+    assert searched_classes(asked, THREE) == (), "softmax: the largest wins"
+
+
+def test_a_searched_threshold_mends_a_shifted_score(settings):
+    """Truth from 0.9 on, other pixels at 0.6: one half takes all of them, a threshold none."""
+
+    class Shifted(Oracle):
+        def forward(self, image):
+            return Output(torch.logit(image), ())
+
+    image = np.full((1, 16, 16), 0.6, np.float32)
+    image[:, :8] = 0.9
+    truth = np.zeros((16, 16), np.uint8)
+    truth[:8] = 1
+    cases = [Sample("a", image, truth)]
+    at_half = validate(Shifted(1), cases, settings, BINARY, device=torch.device("cpu"))
+    asked = replace(settings, train=TrainConfig(thresholds="all"))
+    found = validate(Shifted(1), cases, asked, BINARY, device=torch.device("cpu"))
+    assert at_half.score == pytest.approx(2 / 3)
+    assert found.score == pytest.approx(1)
+    assert 0.6 < found.thresholds["cell"] < 0.9
