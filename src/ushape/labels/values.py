@@ -56,7 +56,8 @@ def read_values(
                 f"{', '.join(missing)}"
             )
         classes = tuple(LabelClass(name, value) for name, value in names.items())
-        return LabelTable(classes, is_color, "named on the command line, background first")
+        reason = "as named by --labels or dataset.json, background first"
+        return LabelTable(classes, is_color, reason)
     return _guess(counts, values)
 
 
