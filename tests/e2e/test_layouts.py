@@ -91,6 +91,15 @@ def test_a_missing_channel_is_told(nnunet):
     assert sum("1 of 2 channels" in text for text in problems) == 3
 
 
+@pytest.mark.parametrize("name", ["discs_000.png", "discs_000_0000.tif"])
+def test_a_case_with_two_images_is_left_out(nnunet, name):
+    first = nnunet / "imagesTr" / "discs_000_0000.png"
+    shutil.copy(first, first.with_name(name))
+    found = find_cases(nnunet)
+    assert [case.id for case in found.cases] == ["discs_001", "discs_002", "discs_003"]
+    assert any("twice" in str(problem) for problem in found.problems)
+
+
 def test_frames_beside_labels_of_their_name_are_cases(nnunet):
     images, labels = nnunet / "imagesTr", nnunet / "labelsTr"
     for path in sorted(images.iterdir()):

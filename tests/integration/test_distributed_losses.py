@@ -222,7 +222,7 @@ def run_ranks(folder: Path) -> tuple[str, list[Found]]:
     if any(codes) or None in codes:
         told = [f"rank {k}, exit {codes[k]}:\n{log.read_text()}" for k, log in enumerate(logs)]
         return "\n".join(told), []
-    return "", [torch.load(folder / f"{rank}.pt") for rank in range(WORLD)]
+    return "", [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(WORLD)]
 
 
 def start(rank: int, folder: Path, log: Path) -> subprocess.Popen[bytes]:

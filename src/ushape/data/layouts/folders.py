@@ -124,15 +124,21 @@ def _join_channels(
     """
     known = {_stem(path) for path in _entries(labels_at) if path.is_file()}
     numbered: dict[str, dict[int, Path]] = {}
-    problems = []
+    problems, doubtful = [], set()
     for stem, paths in images.items():
         case, number = (stem, None) if stem in known else split_channel(paths[0])
         if (number or 0) in numbered.setdefault(case, {}):
-            problems.append(Problem(paths[0], f"case {case!r} has this channel twice", "error"))
+            text = f"case {case!r} has this channel twice: keep one of them"
+            problems.append(Problem(paths[0], text, "error"))
+            doubtful.add(case)
+        if len(paths) > 1:  # told of already
+            doubtful.add(case)
         numbered[case][number or 0] = paths[0]
     most = max((len(found) for found in numbered.values()), default=0)
     joined, several = {}, {}
     for case, found in numbered.items():
+        if case in doubtful:
+            continue
         if sorted(found) != list(range(most)):
             has = ", ".join(found[number].name for number in sorted(found))
             text = f"case {case!r} has {len(found)} of {most} channels ({has}): add the others"
