@@ -133,3 +133,4 @@ def test_volumes_are_no_pictures_to_train_on(tmp_path):
     result = CliRunner().invoke(app, ["plan", str(tmp_path / "v")])
     assert isinstance(result.exception, DataError)
     assert "imagesTr/ holds no PNG" in str(result.exception)
+    assert "volumes are not trained on yet" in str(result.exception)

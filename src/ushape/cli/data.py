@@ -72,8 +72,10 @@ def synth(
         )
     if json:
         print_json({"out": str(out), "kind": kind, "cases": cases, "seed": seed})
-    else:
+    elif len(parse_size(size)) == 2:
         typer.echo(f"{cases} cases of {kind} in {out}; look at it with: ushape plan {out}")
+    else:
+        typer.echo(f"{cases} volumes of {kind} in {out}; volumes are not trained on yet")
 
 
 def parse_edges(text: str) -> tuple[float, ...]:

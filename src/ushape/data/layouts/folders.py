@@ -28,6 +28,7 @@ _FOREIGN_SUFFIXES = (
     *(".gif", ".webp", ".jp2", ".svg", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".zarr"),
     *(".nii", ".gz", ".dcm", ".mha", ".mhd", ".nrrd", ".czi", ".lif", ".nd2", ".svs", ".pgm"),
 )
+_VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
 _MAX_LISTED = 5
 
 
@@ -64,7 +65,10 @@ def find_cases(
         problems += more
     if not images:
         inside = f"{image_folder.name}/ holds no PNG, JPEG, BMP or TIFF picture"
-        raise _no_layout(root, f"{inside} but {_content(image_folder)}")
+        told = f"{inside} but {_content(image_folder)}"
+        if any(_has_suffix(entry, _VOLUME_SUFFIXES) for entry in _entries(image_folder)):
+            told += "; volumes are not trained on yet (ushape data convert reads them)"
+        raise _no_layout(root, told)
     class_folders = find_class_folders(labels_at)
     labels: dict[str, list[Path]] = {}
     if class_folders:
