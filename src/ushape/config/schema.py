@@ -43,17 +43,25 @@ class PreprocessConfig:
         channels: Channels that the network takes: 1 (grey) or 3 (RGB).
         normalise: `zscore`: each channel of each image to mean 0 and deviation 1.
             `percentile`: its 0.5 and 99.5 percentiles to -2 and 2. `unit`: the type's largest
-            value (255, 65535) to 1. `none`: as it is.
+            value (255, 65535) to 1. `none`: as it is. `ct`: by the same numbers in every image,
+            `intensity`, as the values have a physical meaning.
         clip: Percentiles of each channel of each image that its values are clipped to first, such
             as `[0.5, 99.5]`: holds single wild pixels off the mean.
         nonzero: Take mean and deviation over pixels that are not zero, which stay zero.
+        intensity: For `ct`: of each channel the values to clip to, and the mean to subtract and the
+            deviation to divide by, measured inside the foreground of the training cases.
+        spacing_mm: Voxel edges, z y x, that every volume is resampled to; None keeps its own.
+        crop: `nonzero` cuts borders off that are zero in all channels.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
     channels: Count
-    normalise: Literal["zscore", "percentile", "unit", "none"] = "zscore"
+    normalise: Literal["zscore", "percentile", "unit", "none", "ct"] = "zscore"
     clip: tuple[Percentile, Percentile] | None = None
     nonzero: bool = False
+    intensity: tuple[tuple[float, float, float, Positive], ...] = ()
+    spacing_mm: Annotated[tuple[Positive, ...], MinLen(2)] | None = None
+    crop: Literal["none", "nonzero"] = "none"
 
 
 @dataclass(frozen=True)
@@ -236,6 +244,9 @@ class DataConfig:
         validation: What `--val` said (names, ranges, globs, a fraction, a file).
         labels: The label table (`ushape.labels.LabelTable.to_json`).
         label_folder: Name of the folder that the labels are in, where it is none of the usual.
+        layout: The kind of layout, where a person said it (`ushape.data.layouts`).
+        stack_mm: Voxel edges, z y x, where the pictures are the slices of one stack.
+        align: Resample labels that lie on another grid than their image.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
@@ -243,6 +254,9 @@ class DataConfig:
     validation: str
     labels: Mapping[str, Any]
     label_folder: str | None = None
+    layout: str | None = None
+    stack_mm: tuple[Positive, Positive, Positive] | None = None
+    align: bool = False
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Sample:
     weight: npt.NDArray[np.float32] | None = None
     num_valid: int | None = None
     places: tuple[npt.NDArray[np.integer[Any]], ...] = ()
+    spacing_mm: tuple[float, ...] | None = None
 
     @property
     def size(self) -> tuple[int, ...]:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from ushape.data.scan import CaseScan, Scan
 from ushape.errors import ConfigError, DataError
 from ushape.labels import LabelClass, LabelTable, LabelWish, choose_labels, choose_masks
 from ushape.sizes import Size
+
+
+class Intensity(NamedTuple):
+    """Values of one channel inside the foreground of all cases, in the unit of the files."""
+
+    percentile_0_5: float
+    percentile_99_5: float
+    mean: float
+    std: float
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,18 @@ class Fingerprint:
         class_fractions: Share of all pixels by class index.
         class_cases: Number of cases that hold the class, by class index.
         void_fraction: Share of all pixels that are void; the class fractions are of the others.
+        is_stack: The cases are slices of stacks; the sizes above are those of the stacks, z y x.
+        spacing_mm: Median voxel edge of each axis; None where files do not tell it.
+        smallest_spacing_mm: Smallest of each axis, or None.
+        largest_spacing_mm: Largest of each axis, or None.
+        content_size: Median size of the box around what is not zero.
+        outlier_ratio: How far the largest value of an image lies above its median, in multiples of
+            how far its 99.5 percentile does: the largest over all cases.
+        channel_names: What a file beside the data calls the image's channels.
+        modality: `ct` where such a name or the values say so, else `other`.
+        intensities: Of each channel, inside the foreground of all cases.
+        groups: By case id, the subject it belongs to, where that is known.
+        cases_classes: By case id, the indices of the foreground classes that it holds.
     """
 
     name: str
@@ -49,6 +71,27 @@ class Fingerprint:
     class_fractions: tuple[float, ...]
     class_cases: tuple[int, ...]
     void_fraction: float = 0.0
+    is_stack: bool = False
+    spacing_mm: tuple[float, ...] | None = None
+    smallest_spacing_mm: tuple[float, ...] | None = None
+    largest_spacing_mm: tuple[float, ...] | None = None
+    content_size: Size = ()
+    outlier_ratio: float = 1.0
+    channel_names: tuple[str, ...] = ()
+    modality: Literal["ct", "other"] = "other"
+    intensities: tuple[Intensity, ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
+    cases_classes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def spatial_dims(self) -> int:
+        """2 for pictures, 3 for volumes and stacks."""
+        return len(self.median_size)
+
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """Voxel edges, in mm, or 1 for every axis where they are not known."""
+        return self.spacing_mm or (1.0,) * self.spatial_dims
 
     @property
     def logit_fractions(self) -> tuple[float, ...]:

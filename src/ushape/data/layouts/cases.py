@@ -41,6 +41,8 @@ class CaseFiles:
         channels: Where the image's channels lie in several files, all of them in order.
         planes: Where the case is a stack of pictures, its slices in order, each a 2D case.
         group: The subject that it belongs to; cases of one subject are not divided by a split.
+        spacing_mm: Voxel edges in array order, where the files do not tell them but something else
+            did.
     """
 
     id: str
@@ -50,6 +52,7 @@ class CaseFiles:
     channels: tuple[Path, ...] = ()
     planes: tuple[CaseFiles, ...] = ()
     group: str | None = None
+    spacing_mm: tuple[float, ...] | None = None
 
     @property
     def image_paths(self) -> tuple[Path, ...]:
@@ -80,7 +83,7 @@ class Layout:
         wish: What a file beside the data (`dataset.json`) says of the labels; what a person
             says wins over it.
         channel_names: Of the image's channels, where such a file names them, such as `("CT",)`.
-        stack_mm: Edges of a voxel, z y x, where the cases are the slices of one stack.
+        stack_mm: Edges of a voxel, z y x, where the cases are the slices of a stack (one a group).
     """
 
     name: str

@@ -1,0 +1,55 @@
+"""Read the image of a case: a picture, a volume, channels in several files, slices of a stack."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ushape.data.io import Grid, Header, Volume, read_header, read_volume
+from ushape.data.layouts import CaseFiles
+from ushape.errors import DataError
+
+
+def read_case_header(case: CaseFiles) -> Header:
+    """Read size, type and place of a case's image, without its voxels; of a stack, one slice's.
+
+    Raises:
+        DataError: The file cannot be read, or claims more than it can hold.
+    """
+    return read_header(case.image_paths[0])
+
+
+def read_case_image(case: CaseFiles) -> Volume:
+    """Read the image of a case.
+
+    Returns:
+        The values as stored, shape (channel, y, x) or (channel, z, y, x), and their grid.
+
+    Raises:
+        DataError: A file cannot be read, or the files of one image do not fit each other.
+    """
+    if case.planes:
+        return _stacked(case)
+    volume = read_volume(case.image_paths if case.channels else case.image)
+    if case.spacing_mm is None:
+        return volume
+    grid = volume.grid
+    return replace(volume, grid=Grid.of(grid.size, case.spacing_mm, grid.origin_mm, grid.direction))
+
+
+def _stacked(case: CaseFiles) -> Volume:
+    """Lay slices on each other."""
+    slices = [read_case_image(plane) for plane in case.planes]
+    first = slices[0]
+    for each in slices:
+        if each.grid.spatial_dims != 2:
+            raise DataError(f"{each.path}: it is no single slice: give 2D images")
+        if each.values.shape != first.values.shape or each.values.dtype != first.values.dtype:
+            raise DataError(
+                f"{each.path}: it has shape {each.values.shape} of {each.values.dtype}, "
+                f"{first.path.name} has {first.values.shape} of {first.values.dtype}: all slices "
+                "of a stack must be alike"
+            )
+    values = np.stack([each.values for each in slices], axis=1)
+    return Volume(values, Grid.of(values.shape[1:], case.spacing_mm), case.image)
