@@ -5,6 +5,7 @@ A size is spatial: `(y, x)` in 2D, `(z, y, x)` in 3D.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -98,3 +99,29 @@ def format_duration(seconds: float) -> str:
                 f"{whole // length}{unit} {rest}{smaller}" if rest else f"{whole // length}{unit}"
             )
     return f"{whole}s"
+
+
+_MM = {"nm": 1e-6, "um": 1e-3, "µm": 1e-3, "mm": 1.0}
+
+
+def parse_stack(text: str) -> tuple[float, float, float]:
+    """Read the edges of a voxel, z y x, in millimetres.
+
+    >>> parse_stack("2.5x0.5x0.5"), parse_stack("50x4x4um")
+    ((2.5, 0.5, 0.5), (0.05, 0.004, 0.004))
+
+    Raises:
+        ConfigError: They are no three numbers above 0.
+    """
+    plain = text.strip().lower().replace("×", "x").replace(",", "x")
+    unit = next((unit for unit in _MM if plain.endswith(unit)), "mm")
+    try:
+        edges = [float(part) * _MM[unit] for part in plain.removesuffix(unit).split("x")]
+    except ValueError:
+        edges = []
+    if len(edges) != 3 or not all(0 < edge < math.inf for edge in edges):
+        raise ConfigError(
+            f"stack {text!r} is not understood: give the edges of a voxel as z, y, x, in mm or "
+            "with a unit, such as 2.5x0.5x0.5 or 50x4x4nm"
+        )
+    return edges[0], edges[1], edges[2]

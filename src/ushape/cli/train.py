@@ -70,6 +70,30 @@ LabelFolderOption = Annotated[
         help="Folder of the labels beside images/: pictures, or one folder of masks a class.",
     ),
 ]
+LayoutOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KIND", help="How DATA is laid out (docs/layouts.md). Default: by itself."
+    ),
+]
+StackOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ZxYxX",
+        help="The pictures are slices of one stack with voxels of these edges: 50x4x4nm, 3x1x1.",
+    ),
+]
+AlignOption = Annotated[
+    bool,
+    typer.Option("--align", help="Resample labels that lie on another grid than their image."),
+]
+FoldsOption = Annotated[
+    int | None, typer.Option(metavar="N", min=2, help="Divide the cases into N folds, by chance.")
+]
+FoldOption = Annotated[
+    int | None,
+    typer.Option(metavar="K", min=0, help="Validate on fold K of --folds, counted from 0."),
+]
 SeedOption = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Seed of all chance. Default: 0.")
 ]
@@ -84,12 +108,17 @@ def train(
     budget: BudgetOption = None,
     steps: StepsOption = None,
     val: ValOption = None,
+    folds: FoldsOption = None,
+    fold: FoldOption = None,
     foreground: ForegroundOption = None,
     labels: LabelsOption = None,
     target: TargetOption = None,
     ignore: IgnoreOption = None,
     region: RegionOption = None,
     label_folder: LabelFolderOption = None,
+    layout: LayoutOption = None,
+    stack: StackOption = None,
+    align: AlignOption = False,
     config: ConfigOption = None,
     set_: SetOption = None,
     seed: SeedOption = None,
@@ -136,12 +165,17 @@ def train(
             budget=budget,
             steps=steps,
             val=val,
+            folds=folds,
+            fold=fold,
             foreground=foreground,
             labels=labels,
             target=target,
             ignore=ignore,
             regions=region,
             label_folder=label_folder,
+            layout=layout,
+            stack=stack,
+            align=align,
             settings=read_assignments(set_ or []),
             config=config,
             seed=seed,

@@ -21,12 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ushape.data.scan import Scan
-from ushape.device import DeviceFacts
 from ushape.errors import DataError
-from ushape.evaluate import Evaluation
-from ushape.plan import Plan
-from ushape.training.loop import FitResult
 
 
 @dataclass(frozen=True)
@@ -110,14 +105,3 @@ class RunFolder:
             return tuple(content["train"]), tuple(content["val"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{self.split}: cannot be read ({error}); start a new run") from error
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """All that a report tells of."""
-
-    plan: Plan
-    scan: Scan
-    device: DeviceFacts
-    fit: FitResult
-    evaluation: Evaluation | None

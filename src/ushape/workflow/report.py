@@ -14,7 +14,6 @@ import ushape
 from ushape.bundle import load_bundle
 from ushape.config.load import config_tree
 from ushape.data.io import read_image
-from ushape.data.layouts import find_cases
 from ushape.evaluate import Evaluation
 from ushape.evaluate.evaluation import OVERLAP_METRICS, CaseScores
 from ushape.metrics import Interval
@@ -30,8 +29,9 @@ from ushape.report import (
 )
 from ushape.sizes import format_duration, format_size
 from ushape.training.observe import read_log
-from ushape.workflow.folder import RunFolder, RunRecord
+from ushape.workflow.folder import RunFolder
 from ushape.workflow.overlaps import compare_pictures
+from ushape.workflow.record import RunRecord
 
 
 def write_run_report(folder: RunFolder, record: RunRecord) -> None:
@@ -154,10 +154,7 @@ def _overlays(folder: RunFolder, record: RunRecord) -> tuple[Overlay, ...]:
     if record.evaluation is None:
         return ()
     table = record.plan.fingerprint.labels
-    layout = find_cases(
-        record.plan.fingerprint.root, label_folder=record.plan.config.data.label_folder
-    )
-    cases = {case.id: case for case in layout.cases}
+    cases = {case.id: case for case in record.prepared.layout.cases}
     scored = [(case_dice(case), case.id) for case in record.evaluation.cases]
     ranked = sorted((score, name) for score, name in scored if math.isfinite(score))
     if not ranked:
