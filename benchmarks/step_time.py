@@ -3,7 +3,7 @@
     python benchmarks/step_time.py [--profile]
 
 Prints milliseconds a step (cut, augment, forward, backward, update; best of several), and the
-multiply-adds a second and thread that the planner's rule rests on (`ushape.plan.rules`).
+multiply-adds a second and thread that the planner's rule rests on (`ushape.plan.speed`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from ushape.data.targets import one_hot
 from ushape.device import find_device
 from ushape.losses import build_loss
 from ushape.nets import build
-from ushape.plan.rules import STEP_PIXELS, macs_per_pixel
+from ushape.plan.patch_rules import STEP_PIXELS
+from ushape.plan.speed import macs_per_pixel
 
 PATCH, BATCH = (256, 256), 2
 WIDTHS = (8, 16, 24, 32)

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from ushape.errors import ConfigError
+
+_CONTROL_GROUPS = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+"""Where containers are told their limit and their use of memory (control groups 2 and 1)."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +26,7 @@ class DeviceFacts:
         kind: `cpu` or `cuda`.
         name: The maker's name, for reports.
         num_threads: CPU threads that torch uses.
-        memory_bytes: Memory of the device.
+        memory_bytes: Memory of the device; on a CPU no more than a container may use.
         has_fast_bf16: bfloat16 arithmetic in hardware.
     """
 
@@ -59,5 +67,38 @@ def find_device(name: str = "auto") -> DeviceFacts:
     abilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     fast = bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = _container_memory()
+    memory = memory if limit is None else min(memory, limit[0])
     title = str(abilities.get("cpu_name") or "CPU").strip()
     return DeviceFacts("cpu", title, torch.get_num_threads(), memory, fast)
+
+
+def free_memory_bytes(device: DeviceFacts) -> int:
+    """Tell how much of a device's memory is free now, at most all of it."""
+    if device.kind == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    free = [device.memory_bytes]
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:  # not Linux
+        text = ""
+    found = re.search(r"^MemAvailable:\s*(\d+) kB", text, re.MULTILINE)
+    if found:
+        free.append(int(found[1]) * 1024)
+    limit = _container_memory()
+    if limit is not None:
+        free.append(max(limit[0] - limit[1], 0))
+    return min(free)
+
+
+def _container_memory() -> tuple[int, int] | None:
+    """Return the limit of this container's memory and what is used of it, if there is a limit."""
+    for limit_file, used_file in _CONTROL_GROUPS:
+        try:
+            limit, used = (
+                Path(file).read_text("ascii").strip() for file in (limit_file, used_file)
+            )
+        except OSError:
+            continue
+        return (int(limit), int(used)) if limit.isdecimal() and used.isdecimal() else None
+    return None

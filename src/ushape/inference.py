@@ -6,7 +6,7 @@ is the number of the files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 
 import numpy as np
@@ -36,8 +36,7 @@ def plan_image(geometry: Geometry, size: Size, tiling: TilingConfig) -> TilePlan
         size: Spatial size of the image.
         tiling: Tile size and overlap.
     """
-    is_padded = not any(before + after for before, after in geometry.margin)
-    if is_padded:
+    if _is_padded(geometry):
         tile = tuple(
             min(tile, -(-length // stride) * stride)
             for tile, length, stride in zip(
@@ -61,6 +60,10 @@ def plan_image(geometry: Geometry, size: Size, tiling: TilingConfig) -> TilePlan
         stride=geometry.total_stride,
         blend=False,
     )
+
+
+def _is_padded(geometry: Geometry) -> bool:
+    return not any(before + after for before, after in geometry.margin)
 
 
 def tile_function(
@@ -128,7 +131,8 @@ def predict_probabilities(
             do, and several exclude each other.
         sink: Receives finished bands (first row, probabilities) in order, so that memory stays
             bounded however large the image; then nothing is returned. With `tiling.mirror` the
-            whole result is held before the sink is called once.
+            whole result is held before the sink is called once, but for volumes and networks that
+            pad: there every tile is mirrored by itself.
         progress: Called with (tiles done, tiles in all).
 
     Returns:
@@ -138,6 +142,8 @@ def predict_probabilities(
         network, device=device, precision=precision, channels_last=channels_last, labels=labels
     )
     views = list(_views(image.ndim - 1)) if tiling.mirror else [()]
+    if tiling.mirror and image.ndim == 4 and _is_padded(network.geometry):
+        predict, views = _over_flips(predict, views), [()]
     if len(views) == 1:
         plan = plan_image(network.geometry, tuple(image.shape[1:]), tiling)
         return run_tiled(
@@ -169,6 +175,23 @@ def _views(dims: int) -> Iterator[View]:
     else:
         for number in range(2**dims):
             yield tuple(axis for axis in range(dims) if number >> axis & 1)
+
+
+def _over_flips(
+    predict: Callable[[Tensor], Tensor], views: Sequence[View]
+) -> Callable[[Tensor], Tensor]:
+    """Average over the flips of every tile, as nnU-Net does (Isensee et al. 2021)."""
+
+    def average(batch: Tensor) -> Tensor:
+        total: Tensor | None = None
+        for view in views:
+            axes = [axis + 2 for axis in view]
+            part = predict(batch.flip(axes)).flip(axes)
+            total = part if total is None else total + part
+        assert total is not None
+        return total / len(views)
+
+    return average
 
 
 def _turn(array: Image, view: View) -> Image:

@@ -9,10 +9,11 @@ import math
 import re
 from collections.abc import Sequence
 
-from ushape.errors import ConfigError
+from ushape.errors import ConfigError, unknown_name
 
 Size = tuple[int, ...]
 
+_PER_MM = {"nm": 1e6, "um": 1e3, "µm": 1e3, "μm": 1e3, "mm": 1.0}
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -32,6 +33,48 @@ def parse_size(text: str) -> Size:
             "such as 512x512 (y, x) or 64x96x96 (z, y, x)"
         )
     return tuple(int(part) for part in parts)
+
+
+def parse_spacing_mm(text: str) -> tuple[float, ...]:
+    """Read voxel edges such as `50x4x4nm` (z, y, x) in nm, um or mm (the default), as mm.
+
+    >>> parse_spacing_mm("4x1x1"), parse_spacing_mm("50x4x4nm")
+    ((4.0, 1.0, 1.0), (5e-05, 4e-06, 4e-06))
+
+    Raises:
+        ConfigError: The text is not two or three positive numbers joined by x, with a unit or not.
+    """
+    return _edges_mm("spacing", text, (2, 3))
+
+
+def parse_stack(text: str) -> tuple[float, float, float]:
+    """Read the voxel edges of a stack of slices, z y x, as mm.
+
+    >>> parse_stack("2.5x0.5x0.5"), parse_stack("50x4x4nm")
+    ((2.5, 0.5, 0.5), (5e-05, 4e-06, 4e-06))
+
+    Raises:
+        ConfigError: The text is not three positive numbers joined by x, with a unit or not.
+    """
+    z, y, x = _edges_mm("stack", text, (3,))
+    return z, y, x
+
+
+def _edges_mm(what: str, text: str, counts: Sequence[int]) -> tuple[float, ...]:
+    compact = re.sub(r"\s", "", text.lower()).replace("×", "x").replace(",", "x")
+    number, unit = re.fullmatch(r"(.*?)([a-zµμ]*)", compact, re.DOTALL).groups()  # type: ignore[union-attr]
+    if unit and unit not in _PER_MM:
+        raise ConfigError(f"{what} {text!r}: {unknown_name('unit', unit, ('nm', 'um', 'mm'))}")
+    try:
+        edges = [float(part) for part in number.split("x")]
+    except ValueError:
+        edges = []
+    if len(edges) not in counts or not all(0 < edge < math.inf for edge in edges):
+        raise ConfigError(
+            f"{what} {text!r} is not understood: give the edges of a voxel as z, y, x, in mm or "
+            "with a unit, such as 2.5x0.5x0.5 or 50x4x4nm"
+        )
+    return tuple(edge / _PER_MM[unit or "mm"] for edge in edges)
 
 
 def format_size(size: Sequence[int]) -> str:
@@ -99,29 +142,3 @@ def format_duration(seconds: float) -> str:
                 f"{whole // length}{unit} {rest}{smaller}" if rest else f"{whole // length}{unit}"
             )
     return f"{whole}s"
-
-
-_MM = {"nm": 1e-6, "um": 1e-3, "µm": 1e-3, "mm": 1.0}
-
-
-def parse_stack(text: str) -> tuple[float, float, float]:
-    """Read the edges of a voxel, z y x, in millimetres.
-
-    >>> parse_stack("2.5x0.5x0.5"), parse_stack("50x4x4um")
-    ((2.5, 0.5, 0.5), (0.05, 0.004, 0.004))
-
-    Raises:
-        ConfigError: They are no three numbers above 0.
-    """
-    plain = text.strip().lower().replace("×", "x").replace(",", "x")
-    unit = next((unit for unit in _MM if plain.endswith(unit)), "mm")
-    try:
-        edges = [float(part) * _MM[unit] for part in plain.removesuffix(unit).split("x")]
-    except ValueError:
-        edges = []
-    if len(edges) != 3 or not all(0 < edge < math.inf for edge in edges):
-        raise ConfigError(
-            f"stack {text!r} is not understood: give the edges of a voxel as z, y, x, in mm or "
-            "with a unit, such as 2.5x0.5x0.5 or 50x4x4nm"
-        )
-    return edges[0], edges[1], edges[2]

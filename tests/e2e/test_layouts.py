@@ -126,11 +126,3 @@ def test_volumes_come_back_from_other_layouts(tmp_path, layout):
         theirs = read_volume(back / path.relative_to(first))
         assert mine.grid.is_same(theirs.grid, 1e-6)
         np.testing.assert_array_equal(mine.values, theirs.values)
-
-
-def test_volumes_are_no_pictures_to_train_on(tmp_path):
-    write_dataset("discs", tmp_path / "v", cases=2, size=(8, 32, 32), seed=0, layout="nnunet")
-    result = CliRunner().invoke(app, ["plan", str(tmp_path / "v")])
-    assert isinstance(result.exception, DataError)
-    assert "imagesTr/ holds no PNG" in str(result.exception)
-    assert "volumes are not trained on yet" in str(result.exception)

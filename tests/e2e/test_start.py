@@ -12,7 +12,7 @@ import sys
 import pytest
 
 import ushape
-from ushape.predict import predict_files
+from ushape.predict import predict_cases
 
 COMMANDS = (
     (),
@@ -107,15 +107,15 @@ def test_help_comes_at_once():
 def test_a_stop_outside_training_says_what_is_kept(
     number, cli, tiny_run, tiny_data, tmp_path, monkeypatch
 ):
-    def stop_at_the_third(predictor, paths, out, *, progress, **options):
+    def stop_at_the_third(predictor, cases, out, *, progress, **options):
         def watch(done, total, name):
             if done == 2:
                 os.kill(os.getpid(), number)
             progress(done, total, name)
 
-        return predict_files(predictor, paths, out, progress=watch, **options)
+        return predict_cases(predictor, cases, out, progress=watch, **options)
 
-    monkeypatch.setattr("ushape.predict.predict_files", stop_at_the_third)
+    monkeypatch.setattr("ushape.predict.predict_cases", stop_at_the_third)
     result = cli("predict", tiny_run, tiny_data, "--out", tmp_path)
     assert result.code == 3
     assert result.err == "stopped; files that were finished before are kept\n"

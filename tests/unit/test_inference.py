@@ -212,3 +212,71 @@ def test_the_kind_of_target_chooses_how_logits_become_probabilities():
         )
         assert found is not None
         np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_tiles_of_a_volume_agree_with_the_whole(axis):
+    """Each voxel that one tile alone covers is the whole's; where two are blended, nearly so."""
+    torch.manual_seed(0)
+    network = build("unet_padding", spatial_dims=3, width=2, levels=3, classes=3).eval()
+    size, tile = ([8, 8, 8], [8, 8, 8])
+    size[axis], tile[axis] = 160, 96
+    picture = image(*size)
+    plan = plan_image(network.geometry, tuple(size), TilingConfig(tuple(tile)))
+    assert [piece.start for piece in plan.axes[axis]] == [0, 64]
+    assert max(map(sum, network.geometry.edge_effect)) < 64
+    tiled = np.moveaxis(predict(network, picture, TilingConfig(tuple(tile))), axis + 1, 1)
+    expected = torch.softmax(whole(network, picture), 0).numpy()
+    expected = np.moveaxis(expected, axis + 1, 1)
+    for alone in (slice(0, 64), slice(96, None)):
+        assert np.allclose(tiled[:, alone], expected[:, alone], atol=1e-5)
+    # Fading weighs down what a tile's border has touched; a plain mean would not.
+    lying = np.moveaxis(picture, axis + 1, 1)
+    ends = [np.moveaxis(lying[:, part], 1, axis + 1) for part in (slice(96), slice(64, None))]
+    first, second = (
+        np.moveaxis(
+            torch.softmax(whole(network, np.ascontiguousarray(end)), 0).numpy(), axis + 1, 1
+        )
+        for end in ends
+    )
+    plain = (first[:, 64:] + second[:, :32]) / 2
+    errors = [np.abs(found - expected[:, 64:96]) for found in (tiled[:, 64:96], plain)]
+    assert errors[0].mean() < 0.75 * errors[1].mean()
+    assert errors[0][:, [0, -1]].max() < 0.02, "at its border a tile counts almost nothing"
+
+
+class Pointwise(Volume):
+    """A 'network' that looks at one voxel."""
+
+    def forward(self, x):
+        return Output(2 * x - 1, ())
+
+
+@pytest.mark.parametrize("is_mirrored", [False, True])
+@pytest.mark.parametrize("tile", [(8, 8, 8), (12, 20, 16)])
+def test_a_constant_volume_shows_no_tile_borders(tile, is_mirrored):
+    picture = np.full((1, 21, 30, 25), 0.3, np.float32)
+    result = predict(Pointwise(), picture, TilingConfig(tile, mirror=is_mirrored))
+    assert result.min() == result.max()
+    assert result[0, 0, 0, 0] == pytest.approx(1 / (1 + np.exp(0.4)))
+
+
+def test_mirrored_volumes_come_in_bands():
+    """The bands are those of flipped tiles; the whole is never held."""
+    torch.manual_seed(2)
+    network = build("unet_padding", spatial_dims=3, width=2, levels=3).eval()
+    picture, tiling = image(20, 8, 8), TilingConfig((8, 8, 8), mirror=True)
+    expected, bands, seen = predict(network, picture, tiling), [], []
+    assert expected is not None
+    predict(network, picture, tiling, sink=lambda first, band: bands.append((first, band)))
+    predict(network, picture, tiling, progress=lambda *done: seen.append(done))
+    assert len(bands) > 1
+    assert np.array_equal(np.concatenate([band for _, band in bands], 1), expected)
+    assert seen[-1] == (len(seen), len(seen))
+    flips = [axes for n in range(8) if (axes := tuple(a for a in (1, 2, 3) if n >> (a - 1) & 1))]
+    first = picture[:, :8]
+    views = [first, *(np.ascontiguousarray(np.flip(first, axes)) for axes in flips)]
+    parts = [torch.sigmoid(whole(network, view)).numpy() for view in views]
+    parts = [parts[0], *(np.flip(p, axes) for p, axes in zip(parts[1:], flips, strict=True))]
+    starts = [p.start for p in plan_image(network.geometry, (20, 8, 8), tiling).axes[0]]
+    assert np.allclose(expected[:, : starts[1]], np.mean(parts, 0)[:, : starts[1]], atol=1e-5)

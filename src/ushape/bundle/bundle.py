@@ -17,15 +17,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ushape.config.schema import PreprocessConfig, TilingConfig
+from ushape.config.schema import FineConfig, PreprocessConfig, TilingConfig
 from ushape.errors import BundleError, UshapeError
 from ushape.files import atomic_path
 from ushape.labels import LabelTable
 from ushape.nets import build_network, spec_from_json, spec_to_json
 from ushape.nets.network import SegmentationNetwork
+from ushape.nets.second_pass import separate_statistics
 
-FORMAT = 2
+FORMAT = 3
 """Version of the header; a file with a larger one comes from a newer release."""
+
+ONE_PASS_FORMAT = 2
+"""Version of models that make one pass: releases that know no other read them too."""
 
 KEY = "ushape"
 """Name of the header in the file's metadata."""
@@ -43,6 +47,7 @@ class BundleHeader:
         thin_classes: Names of the classes that are lines.
         thresholds: By class name: the probability from which on the class is predicted, where it
             is not the usual one.
+        fine: The second pass of a fine-grained model; None where a model makes one pass.
     """
 
     labels: LabelTable
@@ -51,6 +56,7 @@ class BundleHeader:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     thin_classes: tuple[str, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    fine: FineConfig | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def save_bundle(
     """
     text = json.dumps(
         {
-            "format": FORMAT,
+            "format": ONE_PASS_FORMAT if header.fine is None else FORMAT,
             "network": spec_to_json(network.spec),
             "labels": header.labels.to_json(),
             "preprocess": asdict(header.preprocess),
@@ -89,6 +95,7 @@ def save_bundle(
             "provenance": dict(header.provenance),
             "thin_classes": list(header.thin_classes),
             "thresholds": dict(header.thresholds),
+            **({} if header.fine is None else {"fine": asdict(header.fine)}),
         },
         sort_keys=True,
     )
@@ -158,6 +165,8 @@ def _build(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor])
         )
     try:
         network = build_network(spec_from_json(header["network"]))
+        if "fine" in header:
+            separate_statistics(network)
         network.load_state_dict(dict(tensors))
     except (UshapeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:300]
@@ -169,5 +178,6 @@ def _build(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor])
         header["provenance"],
         tuple(str(name) for name in header.get("thin_classes", ())),
         {str(name): float(value) for name, value in header.get("thresholds", {}).items()},
+        TypeAdapter(FineConfig).validate_python(header["fine"]) if "fine" in header else None,
     )
     return Bundle(path, network.eval(), opened)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ushape.cli.evaluate import (
+    AlignOption,
     IgnoreOption,
     SpacingOption,
     ToleranceOption,
@@ -58,6 +59,7 @@ def compare(
     tolerance: ToleranceOption = None,
     spacing: SpacingOption = None,
     ignore: IgnoreOption = None,
+    align: AlignOption = False,
     json: JsonOption = False,
 ) -> None:
     """Say which of two methods is better on the same cases, and how sure that is."""
@@ -83,6 +85,7 @@ def compare(
         "--tolerance": tolerance,
         "--spacing": spacing,
         "--ignore": ignore,
+        "--align": align or None,
     }
     group_of = parse_groups(group)
     problems: list[str] = []
@@ -92,7 +95,9 @@ def compare(
                 raise ConfigError(f"{option} says how to score predictions: give --truth too")
         tables = [load_scores(path) for path in (first, second)]
     else:
-        score = _scorer(truth, metrics, foreground, labels, tolerance, spacing, ignore)
+        score = _scorer(
+            truth, metrics, foreground, labels, tolerance, spacing, ignore, is_resampled=align
+        )
         tables = []
         for path in (first, second):
             table, found = score(path)
@@ -127,6 +132,8 @@ def _scorer(
     tolerance: float | None,
     spacing: str | None,
     ignore: str | None,
+    *,
+    is_resampled: bool,
 ) -> Callable[[Path], tuple[ScoreTable, tuple[str, ...]]]:
     """Return a function that scores a folder of predictions, and tells what it could not."""
     from ushape.compare import table_of
@@ -145,6 +152,7 @@ def _scorer(
                 tolerance=tolerance,
                 spacing_mm=parse_spacing(spacing),
                 ignore=parse_value(ignore) if ignore else None,
+                is_resampled=is_resampled,
             )
         return table_of(found.to_json(), str(predictions)), found.problems
 

@@ -17,7 +17,15 @@ from ushape.cli.output import (
     print_problems,
     progress_bar,
 )
-from ushape.cli.train import IgnoreOption, LabelFolderOption, RegionOption, TargetOption
+from ushape.cli.train import (
+    AlignOption,
+    IgnoreOption,
+    LabelFolderOption,
+    LayoutOption,
+    RegionOption,
+    StackOption,
+    TargetOption,
+)
 from ushape.errors import ConfigError
 
 app = typer.Typer(
@@ -72,10 +80,9 @@ def synth(
         )
     if json:
         print_json({"out": str(out), "kind": kind, "cases": cases, "seed": seed})
-    elif len(parse_size(size)) == 2:
-        typer.echo(f"{cases} cases of {kind} in {out}; look at it with: ushape plan {out}")
     else:
-        typer.echo(f"{cases} volumes of {kind} in {out}; volumes are not trained on yet")
+        what = "cases" if len(parse_size(size)) == 2 else "volumes"
+        typer.echo(f"{cases} {what} of {kind} in {out}; look at it with: ushape plan {out}")
 
 
 def parse_edges(text: str) -> tuple[float, ...]:
@@ -105,45 +112,58 @@ app.command("convert", short_help="Take over annotations, or change the layout."
 @app.command(short_help="Say what a data set holds, and its problems.")
 def check(
     data: DataArgument,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="PAGE.html", help="Write a page with a picture of every case."),
+    ] = None,
     foreground: ForegroundOption = None,
     labels: LabelsOption = None,
     target: TargetOption = None,
     ignore: IgnoreOption = None,
     region: RegionOption = None,
     label_folder: LabelFolderOption = None,
+    layout: LayoutOption = None,
+    stack: StackOption = None,
+    align: AlignOption = False,
     json: JsonOption = False,
 ) -> None:
     """Read every file once and say what was understood, and every problem with its file.
 
     Exit code 1 when files are unusable (they are left out of training), 2 when all are.
     """
-    from ushape.cli.texts import fingerprint_lines
-    from ushape.data.layouts import find_cases
-    from ushape.data.scan import scan_cases
-    from ushape.labels import LabelWish, parse_names, parse_regions, parse_value
-    from ushape.plan import settle_wish, take_fingerprint
+    from ushape.cli.texts import fingerprint_json, fingerprint_lines
+    from ushape.workflow.check import check as check_data
+    from ushape.workflow.check import write_check
 
-    wish = LabelWish(
-        foreground,
-        parse_names(labels) if labels else None,
-        target,
-        parse_value(ignore) if ignore else None,
-        parse_regions(region or []),
-    )
-    layout = find_cases(data, label_folder=label_folder)
     with progress_bar("reading cases") as progress:
-        told = layout.wish if wish == LabelWish() else None
-        scan = scan_cases(layout, wish=told or wish, progress=progress)
-    found = take_fingerprint(scan, settle_wish(scan, wish, told))
+        checked = check_data(
+            data,
+            foreground=foreground,
+            labels=labels,
+            target=target,
+            ignore=ignore,
+            regions=region,
+            label_folder=label_folder,
+            layout=layout,
+            stack=stack,
+            align=align,
+            progress=progress,
+        )
+    if out is not None:
+        with progress_bar("drawing cases") as progress:
+            write_check(out, checked, progress=progress)
+    scan = checked.scan
     if json:
-        print_json({**scan.to_json(), "labels": found.labels.to_json()})
+        print_json({**scan.to_json(), **fingerprint_json(checked.found)})
     else:
-        typer.echo("\n".join(fingerprint_lines(found)))
+        typer.echo("\n".join(fingerprint_lines(checked.found, scan)))
         if scan.problems:
             warnings = len(scan.problems) - len(scan.errors)
             typer.echo(f"{len(scan.errors)} errors, {warnings} warnings:")
         else:
             typer.echo("no problems found")
         print_problems([f"{p.severity}: {p}" for p in scan.problems], most=100)
+        where = str(out) if out else f"ushape data check {data} --out check.html"
+        typer.echo(f"every case as a picture: {where}")
     if scan.errors:
         raise typer.Exit(1)

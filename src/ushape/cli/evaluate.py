@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,6 @@ from ushape.cli.groups import GroupOption, parse_groups
 from ushape.cli.output import (
     ForegroundOption,
     JsonOption,
-    LabelsOption,
     print_json,
     print_problems,
     progress_bar,
@@ -19,13 +19,14 @@ from ushape.cli.output import (
 
 if TYPE_CHECKING:
     from ushape.evaluate import Evaluation
+    from ushape.metrics import Interval
 
 MetricsOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME,...",
         help="Metrics such as hd95,nsd,cldice, or overlap, surface, topology, objects, all. "
-        "Default: overlap,hd95,nsd; for binary targets V_rand too.",
+        "Default: overlap,hd95,nsd; for pictures of one class V_rand too.",
     ),
 ]
 ToleranceOption = Annotated[
@@ -42,15 +43,22 @@ IgnoreOption = Annotated[
     str | None,
     typer.Option(metavar="VALUE", help="Label value of true pixels that count nowhere."),
 ]
+AlignOption = Annotated[
+    bool,
+    typer.Option("--align", help="Resample predictions that lie on another grid (nearest)."),
+]
 
 
 def evaluate(
     predictions: Annotated[
-        Path, typer.Argument(metavar="PREDICTIONS", help="Folder of predicted label pictures.")
+        Path,
+        typer.Argument(
+            metavar="PREDICTIONS", help="Predicted labels: a folder (see above), or one file."
+        ),
     ],
     truth: Annotated[
         Path,
-        typer.Argument(metavar="TRUTH", help="Folder of true label pictures, or a data set."),
+        typer.Argument(metavar="TRUTH", help="True labels: a folder, a data set, or one file."),
     ],
     out: Annotated[
         Path | None,
@@ -59,7 +67,22 @@ def evaluate(
         ),
     ] = None,
     foreground: ForegroundOption = None,
-    labels: LabelsOption = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=VALUE,...",
+            help="Name all values, the background first; or, from 1, the folders or channels.",
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Score these only. Default: all, alike on both."),
+    ] = None,
+    label_folder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Folder of TRUTH with the labels, if not the usual."),
+    ] = None,
+    align: AlignOption = False,
     regions: Annotated[
         str,
         typer.Option(metavar="SIDE", help="V_rand's regions: auto, background or foreground."),
@@ -74,8 +97,12 @@ def evaluate(
     group: GroupOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Score predictions: overlap, surfaces, topology, objects, with intervals over cases."""
-    from ushape.cli.texts import evaluation_lines
+    """Score predictions: overlap, surfaces, topology, objects, with intervals over cases.
+
+    Labels may be pictures or volumes (PNG, TIFF, NIfTI, NRRD, NumPy ...) of values, one folder of
+    masks a class, or files with a mask a channel; the two sides need not be alike. Files are
+    paired by their names without the ending, classes by their names.
+    """
     from ushape.errors import ConfigError
     from ushape.evaluate import evaluate_folders, write_evaluation
     from ushape.labels import parse_names, parse_value
@@ -98,18 +125,30 @@ def evaluate(
             ignore=parse_value(ignore) if ignore else None,
             group_of=parse_groups(group),
             min_iou=iou,
+            label_folder=label_folder,
+            classes=[name.strip() for name in classes.split(",")] if classes else None,
+            is_resampled=align,
         )
-    table, details = write_evaluation(evaluation, (out or predictions) / "evaluation")
+    folder = out or (predictions.parent if predictions.is_file() else predictions)
+    written = write_evaluation(evaluation, folder / "evaluation")
     if json:
         print_json(evaluation.to_json())
     else:
-        typer.echo("\n".join([*evaluation_lines(evaluation), *more_lines(evaluation)]))
-        if evaluation.num_without_prediction:
-            typer.echo(f"{evaluation.num_without_prediction} truths have no prediction: left out")
-        typer.echo(f"written to {table} and {details}")
-        print_problems(evaluation.problems)
+        _print(evaluation, written)
     if evaluation.problems:
         raise typer.Exit(1)
+
+
+def _print(evaluation: Evaluation, written: tuple[Path, Path]) -> None:
+    """Print what was understood, the scores, where they are, and what could not be scored."""
+    from ushape.cli.texts import evaluation_lines
+
+    lines = [f"{side:10}  {text}" for side, text in evaluation.understood.items()]
+    lines += ["", *evaluation_lines(evaluation), *more_lines(evaluation)]
+    if evaluation.num_without_prediction:
+        lines.append(f"{evaluation.num_without_prediction} truths have no prediction: left out")
+    typer.echo("\n".join([*lines, f"written to {written[0]} and {written[1]}"]))
+    print_problems(evaluation.problems)
 
 
 def parse_spacing(text: str | None) -> tuple[float, ...] | None:
@@ -141,7 +180,6 @@ def more_lines(evaluation: Evaluation) -> list[str]:
 
 def _tables(evaluation: Evaluation) -> list[str]:
     """Write means with intervals, four metrics a table."""
-    from ushape.cli.texts import interval_text
     from ushape.evaluate import OVERLAP_METRICS
 
     others = [column for column in evaluation.class_means if column not in OVERLAP_METRICS]
@@ -151,11 +189,20 @@ def _tables(evaluation: Evaluation) -> list[str]:
         columns = others[start : start + 4]
         lines += ["", f"{'':{width}}  " + "".join(f"{column:<26}" for column in columns)]
         for number, name in enumerate(evaluation.class_names):
-            cells = (evaluation.class_means[column][number] for column in columns)
-            lines.append(
-                f"{name:{width}}  " + "".join(f"{interval_text(cell):<26}" for cell in cells)
-            )
+            cells = (_cell(column, evaluation.class_means[column][number]) for column in columns)
+            lines.append(f"{name:{width}}  " + "".join(f"{cell:<26}" for cell in cells))
     return [line.rstrip() for line in lines]
+
+
+def _cell(column: str, interval: Interval) -> str:
+    """Write an interval; short lengths (nanometres in mm) with their figures, not as 0.000."""
+    from ushape.cli.texts import interval_text
+
+    if not column.endswith("_mm") or not 0 < interval.mean < 0.1:
+        return interval_text(interval)
+    if not math.isfinite(interval.low):
+        return f"{interval.mean:.3g}"
+    return f"{interval.mean:.3g} ({interval.low:.3g} to {interval.high:.3g})"
 
 
 def _notes(evaluation: Evaluation) -> list[str]:
@@ -176,6 +223,9 @@ def _notes(evaluation: Evaluation) -> list[str]:
                 f"predicted where it is not in {found.spurious}{lost}; by case "
                 f"recall {_rate(rates['recall'])}, precision {_rate(rates['precision'])}"
             )
+    if settings.left_out:
+        names = ", ".join(settings.left_out)
+        lines.append(f"left out, as they are planar: {names} (named, they go slice by slice)")
     groups = {case.group for case in evaluation.cases if case.group is not None}
     if groups:
         lines.append(f"intervals over {len(groups)} groups of cases, drawn as a whole")

@@ -19,12 +19,34 @@ from ushape.cli.output import (
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder, or a model file.")],
     images: Annotated[
-        str, typer.Argument(metavar="IMAGES", help="A file, a folder, or a quoted glob.")
+        str,
+        typer.Argument(
+            metavar="IMAGES",
+            help="A file, a DICOM or OME-Zarr folder, a folder of images, or a quoted glob.",
+        ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the label pictures.")],
-    format: Annotated[str, typer.Option(metavar="FORMAT", help="png or tif.")] = "png",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the results.")],
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            help="png, tif, nii.gz, nrrd, mha, npz, ... Default: png for pictures; for volumes "
+            "that of the image.",
+        ),
+    ] = None,
+    spacing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ZxYxX",
+            help="Voxel edges of volumes and stacks whose files do not tell: 3x1x1, 50x4x4nm.",
+        ),
+    ] = None,
     probabilities: Annotated[
-        bool, typer.Option("--probabilities", help="Also write NAME.probabilities.tif (float32).")
+        bool,
+        typer.Option(
+            "--probabilities",
+            help="Also write NAME.probabilities.tif, or in the format of a volume (float32).",
+        ),
     ] = False,
     mirror: Annotated[
         bool | None,
@@ -48,18 +70,22 @@ def predict(
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Predict label pictures, in the form and the values of the labels of the training data.
+    """Predict labels, in the form and the values of the labels of the training data.
+
+    Volumes lie on the grid of their image and keep its format. For a model that takes volumes, the
+    pictures of a folder are the slices of one stack, and every slice is written. Channels in files
+    of their own (NAME_0000, NAME_0001) are joined.
 
     Classes that may overlap are written as masks: one folder a class, or one file with a channel
     a class if the labels were such.
 
     An image that cannot be used is listed and the rest is done (exit code 1).
     """
-    from ushape.data.layouts import find_images
+    from ushape.data.layouts import find_inputs
     from ushape.errors import DataError
-    from ushape.predict import load, predict_files
+    from ushape.predict import load, predict_cases
 
-    paths = find_images(images)
+    spacing_mm = parse_voxel(spacing)
     predictor = load(
         model,
         device=device,
@@ -67,12 +93,14 @@ def predict(
         columns=columns,
         thresholds=parse_thresholds(threshold or []),
     )
+    cases = find_inputs(images, num_channels=predictor.num_channels)
     with progress_bar("predicting") as progress:
-        summary = predict_files(
+        summary = predict_cases(
             predictor,
-            paths,
+            cases,
             out,
             format=format,
+            spacing_mm=spacing_mm,
             keep_probabilities=probabilities,
             is_skeleton=skeleton,
             progress=lambda done, total, name: progress(done, total),
@@ -87,14 +115,34 @@ def predict(
             }
         )
     elif summary.written:
-        typer.echo(f"{len(summary.written)} of {len(paths)} images predicted into {out}")
+        done = len(cases) - len(problems)
+        typer.echo(f"{done} of {len(cases)} images predicted into {out}")
+    for note in summary.notes:
+        typer.echo(f"  {note}", err=True)
     if len(problems) == 1 and not summary.written:
         raise DataError(problems[0])
     print_problems(problems)
     if not summary.written:
-        raise DataError(f"none of the {len(paths)} images could be predicted")
+        raise DataError(f"none of the {len(cases)} images could be predicted")
     if problems:
         raise typer.Exit(1)
+
+
+def parse_voxel(text: str | None) -> tuple[float, float, float] | None:
+    """Read `--spacing`.
+
+    >>> parse_voxel("3x1x1")
+    (3.0, 1.0, 1.0)
+    """
+    from ushape.errors import ConfigError
+    from ushape.sizes import parse_spacing_mm
+
+    if text is None:
+        return None
+    edges = parse_spacing_mm(text)
+    if len(edges) != 3:
+        raise ConfigError(f"--spacing {text}: give the three edges of a voxel, z, y and x")
+    return edges[0], edges[1], edges[2]
 
 
 def parse_thresholds(texts: list[str]) -> dict[str, float]:

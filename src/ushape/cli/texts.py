@@ -6,6 +6,7 @@ import math
 
 from ushape.config.load import config_tree
 from ushape.config.schema import RunConfig
+from ushape.data.scan import Scan
 from ushape.evaluate import Evaluation
 from ushape.evaluate.evaluation import OVERLAP_METRICS
 from ushape.losses import LossText, loss_to_data
@@ -13,31 +14,34 @@ from ushape.metrics import Interval
 from ushape.plan import Fingerprint
 from ushape.sizes import format_duration, format_size
 from ushape.workflow import Prepared
+from ushape.workflow.data_facts import data_facts
 
 
-def fingerprint_lines(found: Fingerprint) -> list[str]:
-    """Say what was understood of a data set."""
-    sizes = format_size(found.median_size)
-    if found.smallest_size != found.largest_size:
-        sizes += f" (from {format_size(found.smallest_size)} to {format_size(found.largest_size)})"
-    low, high = found.value_range
-    colour = "grey" if found.channels == 1 else "RGB"
-    lines = [
-        f"data     {found.name}: {len(found.case_ids)} cases in {found.layout}",
-        f"images   {sizes} pixels, {colour}, {', '.join(found.value_types)}, "
-        f"values {low:g} to {high:g}",
-        f"labels   {found.labels.target}: {found.labels.describe()}",
-        f"         {found.labels.reason}",
-    ]
-    width = max(len(entry.name) for entry in found.labels.classes)
-    for number, entry in enumerate(found.labels.classes):
-        lines.append(
-            f"         {entry.name:{width}}  {found.class_fractions[number]:7.2%} of the pixels, "
-            f"in {found.class_cases[number]} of {len(found.case_ids)} cases"
-        )
-    if found.labels.ignore is not None:
-        lines.append(f"         {'void':{width}}  {found.void_fraction:7.2%} of all pixels")
-    return lines
+def fingerprint_lines(found: Fingerprint, scan: Scan | None = None) -> list[str]:
+    """Say what was understood of a data set; with the scan also how its files are stored."""
+    lines = []
+    for title, texts in data_facts(found, scan):
+        lines += [f"{title if not number else '':8} {text}" for number, text in enumerate(texts)]
+    return [line.rstrip() for line in lines]
+
+
+def fingerprint_json(found: Fingerprint) -> dict[str, object]:
+    """Return what was understood of a data set as plain data, without what the scan holds too."""
+    return {
+        "labels": found.labels.to_json(),
+        "median_size": found.median_size,
+        "spacing_mm": found.spacing_mm,
+        "content_size": found.content_size,
+        "is_stack": found.is_stack,
+        "channels": found.channels,
+        "channel_names": found.channel_names,
+        "modality": found.modality,
+        "foreground_intensities": [inside._asdict() for inside in found.intensities],
+        "outlier_ratio": found.outlier_ratio,
+        "class_fractions": found.class_fractions,
+        "class_cases": found.class_cases,
+        "groups": dict(found.groups),
+    }
 
 
 def plan_lines(prepared: Prepared) -> list[str]:

@@ -94,6 +94,14 @@ FoldOption = Annotated[
     int | None,
     typer.Option(metavar="K", min=0, help="Validate on fold K of --folds, counted from 0."),
 ]
+StartOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Start from the weights of a trained model of the same network; its heads and a "
+        "branch may differ.",
+    ),
+]
 SeedOption = Annotated[
     int | None, typer.Option(metavar="N", min=0, help="Seed of all chance. Default: 0.")
 ]
@@ -119,6 +127,7 @@ def train(
     layout: LayoutOption = None,
     stack: StackOption = None,
     align: AlignOption = False,
+    start_from: StartOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     seed: SeedOption = None,
@@ -176,6 +185,7 @@ def train(
             layout=layout,
             stack=stack,
             align=align,
+            start_from=start_from,
             settings=read_assignments(set_ or []),
             config=config,
             seed=seed,

@@ -25,6 +25,8 @@ from ushape.losses import LossText, check_loss, loss_to_data
 FREE_FORM = "model.options."
 """Keys that begin so are checked where they are used: options differ between networks."""
 
+LOSSES = ("loss", "lines.loss", "fine.loss")
+"""Keys whose values are written in the language of losses."""
 
 _IN_YAML = {
     "tuple_type": "input should be a list, such as [256, 256]",
@@ -101,7 +103,7 @@ def check_value(key: str, value: Any, *, place: str) -> Any:
         checked = adapter.validate_python(value)
     except ValidationError as error:
         raise ConfigError(_wrong_value(place, key, error.errors()[0])) from error
-    return _read_loss(checked, key, place) if key in ("loss", "lines.loss") else checked
+    return _read_loss(checked, key, place) if key in LOSSES else checked
 
 
 def _read_loss(loss: LossText, key: str, place: str) -> str | dict[str, Any]:
@@ -183,6 +185,7 @@ def check_config(tree: Mapping[str, Any], *, place: str = "settings") -> RunConf
         raise ConfigError(_wrong_value(place, key, first)) from error
     check_loss(config.loss, place=f"{place}: loss")
     check_loss(config.lines.loss, place=f"{place}: lines.loss")
+    check_loss(config.fine.loss, place=f"{place}: fine.loss")
     if (config.schedule.budget_s is None) == (config.schedule.steps is None):
         raise ConfigError(f"{place}: set one of schedule.budget_s and schedule.steps, not both")
     _check_preprocess(config.preprocess, place)
@@ -200,6 +203,24 @@ def _check_preprocess(config: PreprocessConfig, place: str) -> None:
             f"{place}: preprocess.nonzero leaves zeros out of mean and deviation, which "
             f"preprocess.normalise = {config.normalise} does not take: set one of them only"
         )
+    _check_intensity(config, place)
+
+
+def _check_intensity(config: PreprocessConfig, place: str) -> None:
+    """Refuse `ct` without its numbers, and numbers of which a channel can make nothing."""
+    given = len(config.intensity)
+    if config.normalise == "ct" and given != config.channels:
+        raise ConfigError(
+            f"{place}: preprocess.normalise = ct takes preprocess.intensity of each of the "
+            f"{config.channels} channel(s), not of {given}: give [[low, high, mean, deviation]] "
+            "with one row a channel, or set normalise to zscore"
+        )
+    for low, high, _, _ in config.intensity:
+        if low >= high:
+            raise ConfigError(
+                f"{place}: preprocess.intensity clips to {low:g} .. {high:g}: the first number "
+                "must be the smaller one, such as [[-160, 240, 40, 60]]"
+            )
 
 
 def _wrong_value(place: str, key: str, problem: ErrorDetails) -> str:

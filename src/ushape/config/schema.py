@@ -204,6 +204,8 @@ class TrainConfig:
     Attributes:
         thresholds: Which classes are predicted from the probability on that suits the validation
             cases best: thin `lines` only, or `all` classes that do not compete in a softmax.
+        start_from: Run folder or model file whose weights the network starts from; only its heads
+            and a branch may be new.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
@@ -214,6 +216,7 @@ class TrainConfig:
     validations: Count = 8
     save_every_s: NotNegative = 30.0
     thresholds: Literal["lines", "all"] = "lines"
+    start_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -287,6 +290,40 @@ class LinesConfig:
 
 
 @dataclass(frozen=True)
+class FineConfig:
+    """The second pass of a fine-grained network: small classes, looked for within a large one.
+
+    Attributes:
+        classes: Names of the small classes; none where there is no second pass.
+        within: Name of the class that holds them; its regions are cut out and enlarged.
+        regions: Look into `each` connected object of that class, or into the `largest` only.
+        kind: `square` cuts the whole box; `mask` also blanks what lies outside the object.
+        margin_fraction: Added on every side of an object, as a fraction of its longest edge.
+        jitter: Largest shift of a box in training, as a fraction of its edges, and largest change
+            of its size: predicted boxes are not perfect.
+        cut_size: Pixels that a cut is resized to.
+        cuts: Cuts of one training step.
+        present_fraction: Share of the cuts that are drawn from regions that hold a small class
+            (rounded); the others are drawn from all.
+        loss: Of the small classes in the cuts.
+        weight: What that loss is multiplied by.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
+    classes: tuple[str, ...] = ()
+    within: str | None = None
+    regions: Literal["each", "largest"] = "each"
+    kind: Literal["square", "mask"] = "square"
+    margin_fraction: Annotated[float, Ge(0), Le(4)] = 0.25
+    jitter: Annotated[float, Ge(0), Le(1)] = 0.1
+    cut_size: Sizes | None = None
+    cuts: Count = 8
+    present_fraction: Fraction = 0.25
+    loss: str = "dice + bce"
+    weight: NotNegative = 1.0
+
+
+@dataclass(frozen=True)
 class WeightMapConfig:
     """Pixel weights that hold gaps between objects open (Ronneberger et al. 2015, Eq. 2).
 
@@ -326,4 +363,5 @@ class RunConfig:
     balance: Literal["none", "auto"] = "none"
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     lines: LinesConfig = field(default_factory=LinesConfig)
+    fine: FineConfig = field(default_factory=FineConfig)
     weight_map: WeightMapConfig = field(default_factory=WeightMapConfig)

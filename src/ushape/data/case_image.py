@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +18,8 @@ def read_case_header(case: CaseFiles) -> Header:
     Raises:
         DataError: The file cannot be read, or claims more than it can hold.
     """
-    return read_header(case.image_paths[0])
+    path = case.image_paths[0]
+    return read_header(path, axes=_axes(case, path))
 
 
 def read_case_image(case: CaseFiles) -> Volume:
@@ -31,11 +33,19 @@ def read_case_image(case: CaseFiles) -> Volume:
     """
     if case.planes:
         return _stacked(case)
-    volume = read_volume(case.image_paths if case.channels else case.image)
+    axes = _axes(case, case.image)
+    volume = read_volume(case.channels or case.image, axes=axes)
     if case.spacing_mm is None:
         return volume
     grid = volume.grid
     return replace(volume, grid=Grid.of(grid.size, case.spacing_mm, grid.origin_mm, grid.direction))
+
+
+def _axes(case: CaseFiles, path: Path) -> str | None:
+    """Name the axes of a file whose images in time are channels."""
+    if not case.frames_are_channels:
+        return None
+    return read_header(path).axes.replace("t", "c")
 
 
 def _stacked(case: CaseFiles) -> Volume:

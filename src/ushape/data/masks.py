@@ -1,7 +1,7 @@
 """Read and write labels that are not one picture of values: masks by class, NumPy arrays.
 
 A mask holds 0 and one other value. Masks come as one file with a channel a class (TIFF, NumPy) or
-as one picture a class in folders (`ushape.data.layouts`).
+as one picture or volume a class in folders (`ushape.data.layouts`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,19 @@ import numpy as np
 import numpy.typing as npt
 import tifffile
 
-from ushape.data.io import LabelPicture, read_label, write_label
+from ushape.data.io import PICTURE_SUFFIXES, Grid, LabelPicture, read_label, write_label
+from ushape.data.io.volume import Values
+from ushape.data.label_grid import (
+    ImagePlace,
+    image_place,
+    is_picture,
+    read_label_channels,
+    read_labels,
+    wrong_size,
+)
 from ushape.data.layouts import CaseFiles
 from ushape.errors import DataError
 from ushape.files import atomic_path, make_folder
-from ushape.sizes import format_size
 
 Masks = npt.NDArray[np.bool_]
 
@@ -43,28 +51,35 @@ class CaseMasks:
 
 
 def read_masks(
-    files: CaseFiles, size: Sequence[int], *, ignore: int | None = None
+    files: CaseFiles,
+    where: ImagePlace | Grid | Sequence[int],
+    *,
+    ignore: int | None = None,
 ) -> CaseMasks | None:
     """Read the masks of a case.
 
     Args:
-        files: Of the case.
-        size: Of its image.
+        files: Of the case; of a stack, the masks of its slices are laid on each other.
+        where: Place of its image, or grid, or bare size.
         ignore: The value of void pixels.
 
     Returns:
-        The masks, or None where the label is one picture of values.
+        The masks, in the order of the files' axes, or None where the label is one picture (or
+        volume) of values.
 
     Raises:
-        DataError: A file cannot be read, has another size, or is no mask.
+        DataError: A file cannot be read, lies elsewhere, or is no mask.
     """
+    place = image_place(where)
+    if files.planes:
+        return _join([read_masks(p, place.grid.size[1:], ignore=ignore) for p in files.planes])
     if files.masks:
-        planes = [(mask.path, _read_plane(mask.path, size)) for mask in files.masks]
+        planes = [(mask.path, _read_plane(mask.path, place)) for mask in files.masks]
         names = tuple(mask.name for mask in files.masks)
     else:
         assert files.label is not None
         path = files.label
-        channels = _read_channels(path, size)
+        channels = _read_channels(path, place)
         if channels is None:
             return None
         planes = [(path, channel) for channel in channels]
@@ -80,12 +95,11 @@ def read_masks(
 
 
 def read_values(path: Path, *, is_color: bool | None = None) -> LabelPicture:
-    """Read a label picture as `read_label` does, or an array of values from a NumPy file."""
-    if path.suffix.lower() != ".npy":
+    """Read the values of a label as `read_labels` does; of a picture, also how it stores them."""
+    if is_picture(path):
         return read_label(path, is_color=is_color)
-    if is_color:
-        raise DataError(f"{path}: the label is grey, the others are colours: save all in one way")
-    return LabelPicture(_whole(path, _load(path)), is_color=False)
+    label = read_labels(path, is_color=is_color)
+    return LabelPicture(label.values, label.is_color)
 
 
 def write_masks(path: Path, masks: Masks) -> None:
@@ -126,20 +140,35 @@ def write_class_folders(
     return tuple(paths)
 
 
-def _read_plane(path: Path, size: Sequence[int]) -> npt.NDArray[Any]:
-    picture = read_values(path)
-    if picture.is_color:
-        raise DataError(f"{path}: the mask has colours: save it with 0 and one other value")
-    if picture.values.shape != tuple(size):
-        raise _wrong_size(path, picture.values.shape, size)
-    return picture.values
-
-
-def _read_channels(path: Path, size: Sequence[int]) -> npt.NDArray[Any] | None:
-    """Read a file with a mask a channel, channels first; None where it is a picture of values."""
-    suffix = path.suffix.lower()
-    if suffix not in (".npy", ".tif", ".tiff"):
+def _join(slices: Sequence[CaseMasks | None]) -> CaseMasks | None:
+    """Lay the masks of slices on each other."""
+    found = [masks for masks in slices if masks is not None]
+    if len(found) < len(slices):
         return None
+    first = found[0]
+    void = None
+    if any(each.void is not None for each in found):
+        nothing = np.zeros(first.masks.shape[1:], np.bool_)
+        void = np.stack([nothing if each.void is None else each.void for each in found])
+    return CaseMasks(first.names, np.stack([each.masks for each in found], axis=1), void)
+
+
+def _read_plane(path: Path, place: ImagePlace) -> Values:
+    label = read_labels(path)
+    if label.is_color:
+        raise DataError(f"{path}: the mask has colours: save it with 0 and one other value")
+    return place.lay(label)
+
+
+def _read_channels(path: Path, place: ImagePlace) -> Values | list[Values] | None:
+    """Read a file with a mask a channel, channels first; None where it holds values."""
+    suffix = path.suffix.lower()
+    size = place.grid.size
+    if suffix not in (".npy", ".tif", ".tiff"):
+        if suffix in PICTURE_SUFFIXES:
+            return None
+        channels = read_label_channels(path)
+        return None if channels is None else [place.lay(channel) for channel in channels]
     array = _load(path) if suffix == ".npy" else _tiff_channels(path, len(size))
     if array is None or array.ndim == len(size):
         return None
@@ -147,7 +176,7 @@ def _read_channels(path: Path, size: Sequence[int]) -> npt.NDArray[Any] | None:
         return _whole(path, array)
     if array.ndim == len(size) + 1 and array.shape[:-1] == tuple(size):
         return np.moveaxis(_whole(path, array), -1, 0)
-    raise _wrong_size(path, array.shape, size)
+    raise wrong_size(path, array.shape, size)
 
 
 def _tiff_channels(path: Path, num_axes: int) -> npt.NDArray[Any] | None:
@@ -200,10 +229,3 @@ def _as_mask(path: Path, name: str, values: npt.NDArray[Any], ignore: int | None
             "a mask has 0 and one other value; threshold it first"
         )
     return np.asarray(values != 0)
-
-
-def _wrong_size(path: Path, given: Sequence[int], size: Sequence[int]) -> DataError:
-    return DataError(
-        f"{path}: the label has {format_size(given)} pixels, its image {format_size(size)}: "
-        "both must have the same size"
-    )

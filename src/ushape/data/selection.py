@@ -1,20 +1,24 @@
-"""Choose some of the cases by name, range, pattern, fraction or list: what `--val` understands."""
+"""Choose some of the cases by name, range, pattern, fraction, fold or list: what `--val` takes."""
 
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ushape.data.holdout import NOTHING_KNOWN, CaseFacts, hold_out_fold, hold_out_fraction
 from ushape.data.io import PICTURE_SUFFIXES
 from ushape.data.layouts import natural_key
 from ushape.errors import ConfigError, nearest_name
 
-_FORMS = "give names, a range 24-29, a pattern b_*, a fraction 0.2 or 20%, or a .txt file of names"
+_FORMS = (
+    "give names, a range 24-29, a pattern b_*, a fraction 0.2 or 20%, fold 0 of 5, or a .txt file "
+    "of names"
+)
 _FRACTION = re.compile(r"(?:0?\.\d+|\d+(?:\.\d+)?%)")
+_FOLD = re.compile(r"fold\s+(\d+)\s+of\s+(\d+)", re.IGNORECASE)
 
 
 class Selection(NamedTuple):
@@ -24,21 +28,27 @@ class Selection(NamedTuple):
     reason: str
 
 
-def choose_cases(ids: Sequence[str], selection: str, *, seed: int = 0) -> Selection:
+def is_fraction(selection: str) -> bool:
+    """Tell whether a selection is a fraction and nothing else."""
+    return _FRACTION.fullmatch(selection.strip()) is not None
+
+
+def choose_cases(
+    ids: Sequence[str], selection: str, *, seed: int = 0, facts: CaseFacts = NOTHING_KNOWN
+) -> Selection:
     """Choose cases by what a person typed.
 
     Pieces joined by commas are united. A piece is, in this order: the name of a case; a text
     file of names, one a line (`#` starts a comment); a pattern with `*`, `?` or `[`; a fraction;
-    a range of numbers, such as `24-29` or `slice_24-slice_29`, both ends included.
-
-    A fraction takes one contiguous block at the end when the ids are consecutive numbers, as
-    sections of one stack are (neighbours resemble each other). Else it takes the cases whose
-    hash with the seed is smallest, so that adding a case moves few of the others.
+    a fold of several, such as `fold 0 of 5`; a range of numbers, such as `24-29` or
+    `slice_24-slice_29`, both ends included. How fractions and folds are chosen stands in
+    `ushape.data.holdout`.
 
     Args:
         ids: All cases.
         selection: The text.
-        seed: Changes what a fraction takes.
+        seed: Changes what a fraction takes; folds have a seed of their own.
+        facts: What fractions and folds respect: subjects, stacks, classes.
 
     Raises:
         ConfigError: A piece is not understood or matches nothing, or all cases are chosen.
@@ -52,7 +62,7 @@ def choose_cases(ids: Sequence[str], selection: str, *, seed: int = 0) -> Select
     chosen: set[str] = set()
     reasons = []
     for piece in pieces:
-        names, reason = _choose_piece(ids, piece, seed)
+        names, reason = _choose_piece(ids, piece, seed, facts)
         chosen.update(names)
         reasons.append(reason)
     if len(chosen) == len(set(ids)):
@@ -63,7 +73,9 @@ def choose_cases(ids: Sequence[str], selection: str, *, seed: int = 0) -> Select
     return Selection(in_order, f"{len(in_order)} of {len(ids)} cases: {', '.join(reasons)}")
 
 
-def _choose_piece(ids: Sequence[str], piece: str, seed: int) -> tuple[Sequence[str], str]:
+def _choose_piece(
+    ids: Sequence[str], piece: str, seed: int, facts: CaseFacts
+) -> tuple[Sequence[str], str]:
     name = _as_id(ids, piece)
     if name is not None:
         return [name], name
@@ -76,7 +88,10 @@ def _choose_piece(ids: Sequence[str], piece: str, seed: int) -> tuple[Sequence[s
             raise ConfigError(f"the pattern {piece!r} matches no case ({_some(ids)})")
         return matches, f"the pattern {piece}"
     if _FRACTION.fullmatch(piece):
-        return _choose_fraction(ids, piece, seed)
+        return hold_out_fraction(ids, piece, seed, facts)
+    fold = _FOLD.fullmatch(piece)
+    if fold is not None:
+        return hold_out_fold(ids, int(fold[1]), int(fold[2]), facts)
     found = _choose_range(ids, piece)
     if found is None:
         raise ConfigError(_unknown_case(ids, piece))
@@ -109,31 +124,6 @@ def _from_file(ids: Sequence[str], path: Path) -> tuple[list[str], str]:
     if not names:
         raise ConfigError(f"the list of cases {path} names none: write one name a line")
     return names, f"named in {path.name}"
-
-
-def _choose_fraction(ids: Sequence[str], piece: str, seed: int) -> tuple[Sequence[str], str]:
-    fraction = float(piece[:-1]) / 100 if piece.endswith("%") else float(piece)
-    if not 0 < fraction < 1 or len(ids) < 2:
-        raise ConfigError(
-            f"the fraction {piece} of {len(ids)} cases leaves none on one side: "
-            "give a number between 0 and 1, and two cases or more"
-        )
-    count = min(max(round(fraction * len(ids)), 1), len(ids) - 1)
-    if _are_consecutive(ids):
-        block = sorted(ids, key=int)[-count:]
-        return block, (
-            f"the last block {block[0]}-{block[-1]} ({piece}), since consecutive numbers look "
-            "like neighbouring sections of one stack"
-        )
-    by_hash = sorted(ids, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
-    return by_hash[:count], f"{piece} at random (seed {seed})"
-
-
-def _are_consecutive(ids: Sequence[str]) -> bool:
-    if not all(name.isdecimal() for name in ids):
-        return False
-    numbers = sorted(int(name) for name in ids)
-    return numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
 def _choose_range(ids: Sequence[str], piece: str) -> list[str] | None:

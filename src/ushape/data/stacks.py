@@ -19,7 +19,8 @@ def join_slices(
     """Join chosen slices that lie next to each other into cases with `planes`.
 
     Args:
-        slices: All slices of all stacks, in order; those of one stack have one `group`.
+        slices: All slices of all stacks, in order; those of one stack have one `group`. Where
+            they know their `position`, neighbours differ by one; else all are neighbours.
         chosen: Ids of the slices to take.
         spacing_mm: Voxel edges, z y x.
 
@@ -31,13 +32,20 @@ def join_slices(
     before: CaseFiles | None = None
     for each in slices:
         if each.id in chosen:
-            goes_on = before is not None and before.id in chosen and before.group == each.group
-            if goes_on:
+            if before is not None and before.id in chosen and _are_neighbours(before, each):
                 runs[-1].append(each)
             else:
                 runs.append([each])
         before = each
     return tuple(_joined(run, spacing_mm) for run in runs)
+
+
+def _are_neighbours(before: CaseFiles, after: CaseFiles) -> bool:
+    """Tell whether two slices in order lie next to each other in one stack."""
+    if before.group != after.group:
+        return False
+    places = before.position, after.position
+    return None in places or places[1] == (places[0] or 0) + 1
 
 
 def _joined(run: Sequence[CaseFiles], spacing_mm: tuple[float, float, float]) -> CaseFiles:

@@ -46,16 +46,26 @@ def encode_labels(values: npt.NDArray[Any], table: LabelTable) -> TargetMap:
         return _encode_objects(values, table)
     codes = _codes(table)
     known = np.array(sorted(codes), dtype=np.int64)
-    position = np.searchsorted(known, values).clip(0, len(known) - 1)
-    if not np.array_equal(known[position], values):
-        strange = sorted({int(v) for v in np.unique(values)} - set(codes))
-        shown = ", ".join(table.value_text(value) for value in strange[:5])
+    by_position = np.array([codes[int(value)] for value in known], dtype=_type(table))
+    target = np.empty(values.shape, by_position.dtype)
+    strange: set[int] = set()
+    for part, out in zip(_planes(values), _planes(target), strict=True):
+        position = np.searchsorted(known, part).clip(0, len(known) - 1)
+        if not np.array_equal(known[position], part):
+            strange |= {int(value) for value in np.unique(part)} - set(codes)
+        out[...] = by_position[position]
+    if strange:
+        shown = ", ".join(table.value_text(value) for value in sorted(strange)[:5])
         raise DataError(
             f"label value {shown} is in no class ({table.describe()}): correct the file, or name "
             "all values with --labels name=value,..."
         )
-    by_position = np.array([codes[int(value)] for value in known], dtype=_type(table))
-    return np.asarray(by_position[position])
+    return target
+
+
+def _planes(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Look at a volume plane by plane, as what is computed on it takes eight times its memory."""
+    return values if values.ndim > 2 else values[np.newaxis]
 
 
 def encode_masks(masks: Masks, void: Masks | None, table: LabelTable) -> TargetMap:

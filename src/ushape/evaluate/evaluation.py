@@ -1,12 +1,14 @@
-"""Score label maps in memory, by case and over all cases."""
+"""Score label maps and masks in memory, by case and over all cases."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ushape.data.targets import class_masks, void_mask
 from ushape.errors import ShapeError
 from ushape.evaluate.measure import MaskPair, measure
 from ushape.evaluate.scores import CaseScores, Evaluation, Presence
@@ -26,7 +28,8 @@ __all__ = [
     "summarise",
 ]
 
-LabelMap = npt.NDArray[np.uint8]
+LabelMap = npt.NDArray[np.unsignedinteger[Any]]
+"""Class indices, or sets of classes where classes overlap, as `ushape.data.targets` has them."""
 
 
 def evaluate_maps(
@@ -45,8 +48,8 @@ def evaluate_maps(
 
     Args:
         id: Its name.
-        prediction: Class indices, shape (*size).
-        truth: The same for the truth.
+        prediction: Class indices (sets of classes where they overlap), shape (*size).
+        truth: The same for the truth; where it is void nothing counts.
         labels: The classes.
         regions: Which side V_rand takes as regions: `background` (cells between membranes),
             `foreground` (touching cells), or `auto`: the side with more components in this truth.
@@ -56,13 +59,19 @@ def evaluate_maps(
         ignore: True for pixels that do not count, shape (*size).
         group: The subject that the case belongs to.
     """
-    classes = range(1, len(labels.classes))
-    chosen = settings or ScoreSettings(choose_metrics(None, labels.target), regions=regions)
-    pairs = (
-        MaskPair(prediction == number, truth == number, chosen, spacing, ignore)
-        for number in classes
+    metrics = choose_metrics(None, labels.target, truth.ndim)
+    void = void_mask(truth, labels)
+    if void is not None:
+        ignore = void if ignore is None else void | ignore
+    return evaluate_masks(
+        id,
+        class_masks(prediction, labels),
+        class_masks(truth, labels),
+        settings or ScoreSettings(metrics, regions=regions),
+        spacing=spacing,
+        ignore=ignore,
+        group=group,
     )
-    return _score(id, pairs, group, has_v_rand=labels.target == "binary")
 
 
 def evaluate_masks(
@@ -76,6 +85,8 @@ def evaluate_masks(
     group: str | None = None,
 ) -> CaseScores:
     """Score one case of classes that may overlap, each a mask of its own.
+
+    V_rand of a single class stands in `CaseScores.v_rand`.
 
     Args:
         id: Its name.
@@ -98,7 +109,7 @@ def evaluate_masks(
         MaskPair(predicted, true, settings, spacing, ignore)
         for predicted, true in zip(prediction, truth, strict=True)
     )
-    return _score(id, pairs, group, has_v_rand=False)
+    return _score(id, pairs, group, has_v_rand=len(truth) == 1)
 
 
 def _score(
@@ -118,15 +129,24 @@ def _score(
 
 def summarise(
     cases: Sequence[CaseScores],
-    labels: LabelTable,
+    labels: LabelTable | Sequence[str],
     *,
     regions: str | None = None,
     problems: Sequence[str] = (),
     seed: int = 0,
     settings: ScoreSettings | None = None,
 ) -> Evaluation:
-    """Average over cases, with a 95 % bootstrap interval over cases, or over their groups."""
-    names = tuple(entry.name for entry in labels.foreground)
+    """Average over cases, with a 95 % bootstrap interval over cases, or over their groups.
+
+    Args:
+        cases: Their scores.
+        labels: The classes, or the names of the foreground classes.
+        regions: Which side the regions of V_rand are.
+        problems: What could not be scored.
+        seed: Of the bootstrap.
+        settings: What was measured.
+    """
+    names = labels.names[1:] if isinstance(labels, LabelTable) else tuple(labels)
     groups = [case.group for case in cases]
     members = [group for group in groups if group is not None]
     units = members if members and len(members) == len(groups) else None

@@ -1,4 +1,4 @@
-"""Score a folder of predicted label pictures against the truth."""
+"""Score a folder of predictions against the truth, in whatever form and format both are."""
 
 from __future__ import annotations
 
@@ -8,33 +8,18 @@ from pathlib import Path
 
 from ushape.data.layouts import natural_key
 from ushape.errors import DataError
-from ushape.evaluate.evaluation import evaluate_maps, summarise
-from ushape.evaluate.scores import CaseScores, Evaluation
-from ushape.evaluate.settings import ScoreSettings, check_tolerance, choose_metrics
-from ushape.evaluate.sources import (
-    LabelFile,
-    Reader,
-    failed_before,
-    find_labels,
-    find_pictures,
-    find_truths,
-    name_some,
-    read_picture,
-    read_truths,
+from ushape.evaluate.classes import ClassWish, Matched, match_classes
+from ushape.evaluate.evaluation import summarise
+from ushape.evaluate.scores import Evaluation
+from ushape.evaluate.scoring import CasePair, Scorer, choose_side, score_cases
+from ushape.evaluate.settings import (
+    REGION_METRICS,
+    ScoreSettings,
+    check_tolerance,
+    choose_metrics,
+    left_out,
 )
-from ushape.labels import LabelTable
-from ushape.metrics import choose_regions
-from ushape.sizes import format_size
-
-
-@dataclass(frozen=True)
-class _Case:
-    """Where the files of one case are."""
-
-    name: str
-    prediction: Path
-    truth: Path
-    group: str | None
+from ushape.evaluate.sources import LabelSource, find_source, name_some, settle
 
 
 def evaluate_folders(
@@ -51,25 +36,34 @@ def evaluate_folders(
     ignore: int | None = None,
     group_of: Callable[[str], str] | None = None,
     min_iou: float = 0.5,
-    read: Reader = read_picture,
+    label_folder: str | None = None,
+    classes: Sequence[str] | None = None,
+    is_resampled: bool = False,
 ) -> Evaluation:
-    """Score predicted label pictures. One case is in memory at a time.
+    """Score predicted labels. One case is in memory at a time.
+
+    Either side may hold label values, one folder of masks a class, or one file with a mask a
+    channel, 2D or 3D, in any format that `ushape.data.io` reads; see `find_source`.
 
     Args:
-        predictions: Folder of label pictures; `predictions.json` in it, if there, tells classes.
-        truth: Folder of label pictures with the same names, or a data set (its labels are taken).
+        predictions: Folder of label files; `predictions.json` in it, if there, tells classes.
+        truth: Folder of label files of the same names, or a data set (its labels are taken).
+            Both may also be single files.
         foreground: The value that is the foreground; overrides `predictions.json`.
         names: Class names with their values, background first; overrides `predictions.json`.
+            Of masks: the numbers of folders or channels, from 1.
         regions: Which side region scores take as regions: `auto`, `background` or `foreground`.
         progress: Called with (done, total).
         metrics: Names of metrics or groups of them; by default what suits the kind of target.
         tolerance: Of NSD and boundary F, in mm where the spacing is known, else in pixels. By
             default one voxel: the longest edge of the first case's.
-        spacing_mm: Edges of a voxel, z y x; by default what the files say.
+        spacing_mm: Edges of a voxel, z y x; by default what the files say, the truth first.
         ignore: Label value of the truth for pixels that do not count.
         group_of: Gives the subject of a case by its name; intervals are then over subjects.
         min_iou: From which IoU on two objects may match.
-        read: How a label file is read.
+        label_folder: The folder of `truth` that holds the labels.
+        classes: Names of the classes to score; without them both sides must have the same.
+        is_resampled: Bring predictions on another grid to that of the truth, by nearest voxels.
 
     Returns:
         Scores of every prediction that has a truth; the others are in `problems`.
@@ -79,117 +73,92 @@ def evaluate_folders(
         ConfigError: A metric or option is unknown or out of range.
     """
     check_tolerance(tolerance)
-    predicted, true = find_pictures(predictions), find_truths(truth)
-    shared = sorted(predicted.keys() & true.keys(), key=natural_key)
-    if not shared:
-        raise DataError(
-            f"no picture in {predictions} ({name_some(predicted)}) has the name of one in {truth} "
-            f"({name_some(true)}): names must be equal up to the ending"
-        )
-    problems = [
-        f"{predicted[name]}: no truth of this name in {truth}"
-        for name in sorted(predicted.keys() - true.keys(), key=natural_key)
-    ]
-    problems += failed_before(predictions)
-    chosen = {name: true[name] for name in shared}
-    labels = find_labels(predictions, chosen, foreground, names, ignore)
-    # Before any file is read: a wrong name must not cost minutes.
-    wanted = choose_metrics(metrics, labels.target)
+    choose_metrics(metrics, "multiclass")  # a wrong name must not cost minutes
+    sides = _find(predictions, truth, label_folder)
+    wish = ClassWish(foreground, names, ignore, classes)
+    matched = match_classes(sides.prediction, sides.truth, sides.shared, wish)
     cases = [
-        _Case(name, predicted[name], true[name], group_of(name) if group_of else None)
-        for name in shared
-    ]
-    if regions == "auto":
-        regions = _choose_side(chosen, labels, ignore, read)
-    settings = ScoreSettings(wanted, regions=regions, min_iou=min_iou)
-    score = _Scorer(labels, settings, tolerance, spacing_mm, ignore, read)
-    scored: list[CaseScores] = []
-    for done, case in enumerate(cases):
-        try:
-            scored.append(score(case))
-        except DataError as error:
-            problems.append(str(error))
-        if progress:
-            progress(done + 1, len(shared))
-    if not scored:
-        more = f"; and {len(problems) - 1} more" if len(problems) > 1 else ""
-        raise DataError(f"nothing could be evaluated: {problems[0]}{more}")
-    side = regions if labels.target == "binary" else None
-    evaluation = summarise(scored, labels, regions=side, problems=problems, settings=score.settings)
-    return replace(evaluation, num_without_prediction=len(true.keys() - predicted.keys()))
-
-
-def _choose_side(
-    truths: Mapping[str, Path], labels: LabelTable, ignore: int | None, read: Reader
-) -> str:
-    """Choose once for the data set which side the regions are; classes are regions themselves."""
-    if labels.target != "binary":
-        return "foreground"
-    return choose_regions(file.index == 1 for file in read_truths(truths, labels, ignore, read))
-
-
-@dataclass
-class _Scorer:
-    """Scores case after case; the first one decides the unit for all."""
-
-    labels: LabelTable
-    settings: ScoreSettings
-    tolerance: float | None
-    spacing_mm: Sequence[float] | None
-    ignore: int | None
-    read: Reader
-    is_decided: bool = False
-
-    def __call__(self, case: _Case) -> CaseScores:
-        predicted = self.read(case.prediction, self.labels, None)
-        true = self.read(case.truth, self.labels, self.ignore)
-        if predicted.index.shape != true.index.shape:
-            raise DataError(
-                f"{case.prediction}: size {format_size(predicted.index.shape)}, the truth "
-                f"{case.truth} has {format_size(true.index.shape)}; predict the image that the "
-                "truth belongs to"
-            )
-        spacing_mm = self._spacing(case, predicted, true)
-        if not self.is_decided:
-            self.settings = _decide(self.settings, spacing_mm, self.tolerance)
-            self.is_decided = True
-        if (self.settings.unit == "mm") != (spacing_mm is not None):
-            raise DataError(
-                f"{case.truth}: its spacing is {'not known' if spacing_mm is None else 'known'}, "
-                "other than that of the first case; give --spacing for all"
-            )
-        return evaluate_maps(
-            case.name,
-            predicted.index,
-            true.index,
-            self.labels,
-            settings=self.settings,
-            spacing=spacing_mm or 1.0,
-            ignore=true.ignored,
-            group=case.group,
+        CasePair(
+            name,
+            sides.prediction.files[name],
+            sides.truth.files[name],
+            group_of(name) if group_of else None,
         )
-
-    def _spacing(
-        self, case: _Case, predicted: LabelFile, true: LabelFile
-    ) -> tuple[float, ...] | None:
-        num_axes = true.index.ndim
-        if self.spacing_mm is not None:
-            if len(self.spacing_mm) not in (1, num_axes):
-                raise DataError(
-                    f"{case.truth}: {num_axes} axes, but --spacing has {len(self.spacing_mm)} "
-                    "numbers; give one, or one an axis (z, y, x)"
-                )
-            given = tuple(float(edge) for edge in self.spacing_mm)
-            return given * num_axes if len(given) == 1 else given
-        return true.spacing_mm or predicted.spacing_mm
-
-
-def _decide(
-    plan: ScoreSettings, spacing_mm: Sequence[float] | None, tolerance: float | None
-) -> ScoreSettings:
-    one_voxel = max(spacing_mm) if spacing_mm else 1.0
-    return replace(
-        plan,
-        unit="mm" if spacing_mm else "pixels",
-        tolerance=one_voxel if tolerance is None else tolerance,
+        for name in sides.shared
+    ]
+    target = "binary" if len(matched.names) == 1 else "multiclass"
+    num_axes = matched.truth.spatial_dims
+    settings = ScoreSettings(
+        choose_metrics(metrics, target, num_axes),
+        regions="foreground" if regions == "auto" else regions,
+        min_iou=min_iou,
+        left_out=left_out(metrics, num_axes),
     )
+    scorer = Scorer(
+        matched.prediction, matched.truth, settings, tolerance, spacing_mm, is_resampled
+    )
+    has_side = target == "binary" and bool(REGION_METRICS & set(settings.metrics))
+    if regions == "auto" and has_side:
+        scorer.settings = replace(settings, regions=choose_side(scorer, cases))
+    problems = list(sides.problems)
+    scored = score_cases(scorer, cases, problems, progress)
+    evaluation = summarise(
+        scored,
+        matched.names,
+        regions=scorer.settings.regions if has_side else None,
+        problems=problems,
+        settings=scorer.settings,
+    )
+    return replace(
+        evaluation,
+        num_without_prediction=len(sides.truth.files.keys() - sides.prediction.files.keys()),
+        understood=_tell(sides, matched),
+    )
+
+
+@dataclass(frozen=True)
+class _Sides:
+    """Both sides, the names of the cases that both have, and what is wrong with the others."""
+
+    prediction: LabelSource
+    truth: LabelSource
+    shared: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def _find(predictions: Path, truth: Path, label_folder: str | None) -> _Sides:
+    predicted, true = (
+        find_source(predictions, has_images=False),
+        find_source(truth, label_folder=label_folder),
+    )
+    predicted, true = settle(predicted, true.size), settle(true, predicted.size)
+    if predictions.is_file() and truth.is_file():  # whatever they are called
+        true = replace(true, files=dict(zip(predicted.files, true.files.values(), strict=True)))
+    if not predicted.files.keys() & true.files.keys() and predicted.spatial_dims == 2:
+        true = true.by_plane
+    shared = tuple(sorted(predicted.files.keys() & true.files.keys(), key=natural_key))
+    problems = [*predicted.problems, *true.problems]
+    if not shared:
+        if problems and not (predicted.files and true.files):
+            raise DataError(problems[0])
+        raise DataError(
+            f"no file in {predictions} ({name_some(predicted.files)}) has the name of one in "
+            f"{truth} ({name_some(true.files)}): names must be equal up to the ending"
+        )
+    lonely = sorted(predicted.files.keys() - true.files.keys(), key=natural_key)
+    problems += [f"{predicted.files[n].path}: no truth of this name in {truth}" for n in lonely]
+    return _Sides(predicted, true, shared, (*problems, *predicted.failed))
+
+
+def _tell(sides: _Sides, matched: Matched) -> Mapping[str, str]:
+    """Say in a line each what was understood of both sides."""
+    dims = "volumes" if matched.truth.spatial_dims == 3 else "pictures"
+    return {
+        side: f"{len(source.files)} {dims}, {text}"
+        for side, source, text in zip(
+            ("prediction", "truth"),
+            (sides.prediction, sides.truth),
+            matched.told,
+            strict=True,
+        )
+    }

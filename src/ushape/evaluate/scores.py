@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ushape.evaluate.fine import BoxScores
 from ushape.evaluate.settings import OVERLAP_METRICS, ScoreSettings
 from ushape.metrics import Interval, overlap_scores
 
@@ -84,6 +85,8 @@ class Evaluation:
         num_without_prediction: Truths that no prediction was given for.
         settings: What was measured, and how.
         presence: For each foreground class, in how many cases it is.
+        understood: `prediction` and `truth` -> a line on what they were taken for.
+        boxes: What wrong regions cost, of a model that makes two passes.
     """
 
     class_names: tuple[str, ...]
@@ -95,6 +98,8 @@ class Evaluation:
     num_without_prediction: int = 0
     settings: ScoreSettings = field(default_factory=lambda: ScoreSettings(OVERLAP_METRICS))
     presence: tuple[Presence, ...] = ()
+    understood: Mapping[str, str] = field(default_factory=dict)
+    boxes: BoxScores | None = None
 
     @property
     def mean_dice(self) -> float:
@@ -115,6 +120,7 @@ class Evaluation:
                 "tolerance": self.settings.tolerance,
                 "min_iou": self.settings.min_iou,
             },
+            **({"understood": dict(self.understood)} if self.understood else {}),
             "summary": {
                 **{
                     name: {
@@ -129,6 +135,7 @@ class Evaluation:
                 name: found.to_json()
                 for name, found in zip(self.class_names, self.presence, strict=False)
             },
+            **({"boxes": self.boxes.to_json()} if self.boxes else {}),
             "cases": [self._case_json(case) for case in self.cases],
             **({"groups": groups} if groups else {}),
             "problems": list(self.problems),

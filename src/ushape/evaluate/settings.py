@@ -16,6 +16,14 @@ OVERLAP_METRICS = ("dice", "iou", "precision", "recall")
 
 SURFACE_DEFAULTS = ("hd95", "nsd")
 
+PLANAR_METRICS = ("warping_error", "topology_errors")
+"""Defined in the plane: of volumes only measured (slice by slice) where they are named."""
+
+REGION_METRICS = frozenset(
+    ("v_rand", "v_info", "v_rand_thinned", "v_info_thinned", *PLANAR_METRICS)
+)
+"""These need to know which side of a mask the regions are."""
+
 
 @dataclass(frozen=True)
 class ScoreSettings:
@@ -27,6 +35,7 @@ class ScoreSettings:
         unit: Of all distances.
         regions: Which side region scores take as regions: `auto`, `background`, `foreground`.
         min_iou: From which IoU on two objects may match.
+        left_out: Metrics of a group that was asked for which do not suit volumes.
     """
 
     metrics: tuple[str, ...]
@@ -34,6 +43,7 @@ class ScoreSettings:
     unit: Unit = "pixels"
     regions: str = "auto"
     min_iou: float = 0.5
+    left_out: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -41,22 +51,41 @@ class ScoreSettings:
         return tuple(METRICS[name].column(self.unit) for name in self.metrics)
 
 
-def choose_metrics(asked: str | Sequence[str] | None, target: str) -> tuple[str, ...]:
+def choose_metrics(
+    asked: str | Sequence[str] | None, target: str, spatial_dims: int = 2
+) -> tuple[str, ...]:
     """Take what was asked for, or what suits a kind of target.
 
     Args:
         asked: Names of metrics or of groups of them, or None for the default: overlap, HD95 and
-            NSD, and V_rand for binary targets.
+            NSD, and V_rand for binary targets of pictures.
         target: `binary`, `multiclass` or `multilabel`.
+        spatial_dims: 3 leaves out of groups what is defined in the plane.
 
     Raises:
         ConfigError: There is no such metric.
     """
     if asked is not None:
-        chosen: tuple[str, ...] = parse_metrics(asked)
+        out = left_out(asked, spatial_dims)
+        chosen = tuple(name for name in parse_metrics(asked) if name not in out)
     else:
-        chosen = SURFACE_DEFAULTS if target != "binary" else (*SURFACE_DEFAULTS, "v_rand")
+        is_flat = target == "binary" and spatial_dims == 2
+        chosen = (*SURFACE_DEFAULTS, "v_rand") if is_flat else SURFACE_DEFAULTS
     return tuple(name for name in METRICS if name in chosen or name in OVERLAP_METRICS)
+
+
+def left_out(asked: str | Sequence[str] | None, spatial_dims: int) -> tuple[str, ...]:
+    """List the metrics of groups that were asked for which do not suit volumes.
+
+    >>> left_out("topology", 3), left_out("topology,warping_error", 3)
+    (('warping_error', 'topology_errors'), ('topology_errors',))
+    """
+    if asked is None or spatial_dims == 2:
+        return ()
+    pieces = asked.split(",") if isinstance(asked, str) else list(asked)
+    named = {piece.strip() for piece in pieces}
+    chosen = parse_metrics(asked)
+    return tuple(name for name in PLANAR_METRICS if name in chosen and name not in named)
 
 
 def check_tolerance(tolerance: float | None) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ushape.errors import ConfigError
 from ushape.nets.network import SegmentationNetwork
 from ushape.nets.parts import Auxiliary, FineHead, NodeHead
+from ushape.nets.second_pass import has_separate_statistics, separate_statistics
 from ushape.nets.spec import NetworkSpec
 from ushape.nets.wiring import node_name
 
@@ -35,6 +36,8 @@ def prune(network: SegmentationNetwork, *, columns: int | None = None) -> Segmen
     """
     spec = pruned_spec(network.spec, columns=columns)
     result = SegmentationNetwork(spec)
+    if has_separate_statistics(network):
+        separate_statistics(result)
     wanted = result.state_dict().keys()
     result.load_state_dict({k: v for k, v in network.state_dict().items() if k in wanted})
     parameter = next(network.parameters())

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from ushape.data.scan import CaseScan, Scan
+from ushape.data.scan import CaseScan, Scan, outlier_ratio
 from ushape.errors import ConfigError, DataError
 from ushape.labels import LabelClass, LabelTable, LabelWish, choose_labels, choose_masks
+from ushape.plan.intensity import Intensity, find_modality, pool_intensities
 from ushape.sizes import Size
-
-
-class Intensity(NamedTuple):
-    """Values of one channel inside the foreground of all cases, in the unit of the files."""
-
-    percentile_0_5: float
-    percentile_99_5: float
-    mean: float
-    std: float
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,8 @@ class Fingerprint:
         class_cases: Number of cases that hold the class, by class index.
         void_fraction: Share of all pixels that are void; the class fractions are of the others.
         is_stack: The cases are slices of stacks; the sizes above are those of the stacks, z y x.
-        spacing_mm: Median voxel edge of each axis; None where files do not tell it.
+        spacing_mm: Median voxel edge of each axis; None where half of the files or more do not tell
+            it, and of pictures.
         smallest_spacing_mm: Smallest of each axis, or None.
         largest_spacing_mm: Largest of each axis, or None.
         content_size: Median size of the box around what is not zero.
@@ -55,6 +48,7 @@ class Fingerprint:
         intensities: Of each channel, inside the foreground of all cases.
         groups: By case id, the subject it belongs to, where that is known.
         cases_classes: By case id, the indices of the foreground classes that it holds.
+        contacts: By class name, its pixels on and beside small classes, where that was measured.
     """
 
     name: str
@@ -82,6 +76,7 @@ class Fingerprint:
     intensities: tuple[Intensity, ...] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
     cases_classes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    contacts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def spatial_dims(self) -> int:
@@ -111,30 +106,73 @@ def take_fingerprint(scan: Scan, wish: LabelWish | None = None) -> Fingerprint:
         DataError: Labels are missing.
     """
     labels = understand_labels(scan, wish or LabelWish())
-    sizes = list(zip(*(case.size for case in scan.cases), strict=True))
-    is_grey = all(case.num_channels == 1 or case.is_grey_in_colors for case in scan.cases)
+    cases = scan.cases
+    sizes = list(zip(*_grouped(scan, [case.size for case in cases]), strict=True))
+    contents = zip(*_grouped(scan, [case.content_size for case in cases]), strict=True)
+    is_grey = all(case.num_channels == 1 or case.is_grey_in_colors for case in cases)
+    num_pixels = sum(math.prod(case.size) for case in cases)
+    median, smallest, largest = _spacings(scan)
     return Fingerprint(
         name=scan.root.resolve().name,
         root=scan.root,
         layout=scan.name,
-        case_ids=tuple(case.id for case in scan.cases),
-        median_size=tuple(int(statistics.median(axis)) for axis in sizes),
+        case_ids=tuple(case.id for case in cases),
+        median_size=_medians(sizes),
         smallest_size=tuple(min(axis) for axis in sizes),
         largest_size=tuple(max(axis) for axis in sizes),
-        channels=1 if is_grey else max(case.num_channels for case in scan.cases),
-        value_types=tuple(sorted({case.dtype for case in scan.cases})),
-        value_range=(
-            min(case.minimum for case in scan.cases),
-            max(case.maximum for case in scan.cases),
-        ),
+        channels=1 if is_grey else max(case.num_channels for case in cases),
+        value_types=tuple(sorted({case.dtype for case in cases})),
+        value_range=(min(case.minimum for case in cases), max(case.maximum for case in cases)),
         labels=labels,
         class_fractions=class_fractions(scan, labels),
         class_cases=tuple(
-            sum(1 for case in scan.cases if _count(case, entry)) for entry in labels.classes
+            sum(1 for case in cases if _count(case, entry)) for entry in labels.classes
         ),
-        void_fraction=sum(case.num_void for case in scan.cases)
-        / sum(math.prod(case.size) for case in scan.cases),
+        void_fraction=sum(case.num_void for case in cases) / num_pixels,
+        is_stack=scan.stack_mm is not None,
+        spacing_mm=median,
+        smallest_spacing_mm=smallest,
+        largest_spacing_mm=largest,
+        content_size=_medians(contents),
+        outlier_ratio=max(outlier_ratio(case) for case in cases),
+        channel_names=scan.channel_names,
+        modality=find_modality(scan),
+        intensities=pool_intensities(cases, labels),
+        groups={case.id: case.group for case in cases if case.group is not None},
+        cases_classes={case.id: _classes_in(case, labels) for case in cases},
     )
+
+
+def _grouped(scan: Scan, sizes: Sequence[Size]) -> list[Size]:
+    """Return the sizes of cases; of slices the sizes of their stacks, (slices, y, x)."""
+    if scan.stack_mm is None:
+        return list(sizes)
+    stacks: dict[str | None, list[Size]] = {}
+    for case, size in zip(scan.cases, sizes, strict=True):
+        stacks.setdefault(case.group, []).append(size)
+    return [(len(slices), *_medians(zip(*slices, strict=True))) for slices in stacks.values()]
+
+
+def _medians(axes: Iterable[Sequence[int]]) -> Size:
+    return tuple(int(statistics.median(axis)) for axis in axes)
+
+
+def _spacings(scan: Scan) -> tuple[tuple[float, ...] | None, ...]:
+    """Give the median, smallest and largest voxel edges; None where most files tell none."""
+    if scan.stack_mm is not None:
+        return (scan.stack_mm,) * 3
+    known = [case.spacing_mm for case in scan.cases if case.spacing_mm is not None]
+    if 2 * len(known) <= len(scan.cases):
+        return None, None, None
+    axes = list(zip(*known, strict=True))
+    return tuple(
+        tuple(float(take(axis)) for axis in axes) for take in (statistics.median, min, max)
+    )
+
+
+def _classes_in(case: CaseScan, labels: LabelTable) -> tuple[int, ...]:
+    found = enumerate(labels.foreground, start=1)
+    return tuple(index for index, entry in found if _count(case, entry))
 
 
 def settle_wish(scan: Scan, said: LabelWish, told: LabelWish | None) -> LabelWish:

@@ -60,7 +60,11 @@ def choose_lines(choices: Choices, fingerprint: Fingerprint) -> None:
 
 
 def choose_loss(choices: Choices, fingerprint: Fingerprint) -> None:
-    """Choose the loss by the kind of target, and by how rare the rarest class is."""
+    """Choose the loss by the kind of target, and by how rare the rarest class is.
+
+    In volumes most classes are small beside the whole scan, and patches centred on them see to it
+    (`learning_rules`); in pictures, whose patches lie anywhere, the loss does.
+    """
     table = fingerprint.labels
     what, term = {
         "binary": ("binary target", "bce"),
@@ -69,7 +73,7 @@ def choose_loss(choices: Choices, fingerprint: Fingerprint) -> None:
     }[table.target]
     shares = zip(fingerprint.class_fractions[1:], table.names[1:], strict=True)
     rare = {name: share for share, name in shares if share < RARE_FRACTION}
-    if rare:
+    if rare and fingerprint.spatial_dims == 2:
         listed = ", ".join(f"{name} has only {share:.2%}" for name, share in rare.items())
         reason = (
             f"{listed} of the pixels: a rare class is found with overlap, every pixel, and the "

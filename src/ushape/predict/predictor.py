@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,21 @@ import numpy.typing as npt
 import torch
 
 from ushape.bundle import Bundle, load_bundle
-from ushape.data.preprocess import normalise_image
-from ushape.data.targets import decode_labels, likely_masks, most_likely
+from ushape.data.io import Grid, Volume
+from ushape.data.placement import Placement
+from ushape.data.preprocess import prepare_image
+from ushape.data.restore import Restorer, restore_probabilities
+from ushape.data.targets import decode_labels
 from ushape.device import find_device
-from ushape.errors import ConfigError, ShapeError, unknown_name
-from ushape.inference import predict_probabilities
+from ushape.errors import ConfigError, DataError, ShapeError, unknown_name
 from ushape.labels import LabelTable
 from ushape.nets import prune
+from ushape.nets.network import SegmentationNetwork
+from ushape.serial import Passes
+from ushape.sizes import format_size
 
+Image = npt.NDArray[Any] | Volume
+"""An array, shape (*size) or (channel, *size), or what `ushape.data.io.read_volume` reads."""
 Progress = Callable[[int, int], None]
 
 
@@ -33,6 +40,8 @@ class Predictor:
         thresholds: By class name: the probability from which on a class is predicted, where it
             is not the usual one (one half where classes overlap or there is but one, else the
             largest).
+        network: In eval mode.
+        passes: How it is applied to whole images.
     """
 
     def __init__(
@@ -72,104 +81,165 @@ class Predictor:
         network = prune(bundle.network, columns=columns).to(self._device)
         if self._channels_last and network.spec.kit.spatial_dims == 2:
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._network = network.eval()
+        self.network: SegmentationNetwork = network.eval()
+        self.passes = Passes(
+            self.labels,
+            self._tiling,
+            self._device,
+            self._facts.precision,
+            channels_last=self._channels_last,
+            fine=bundle.header.fine,
+        )
+
+    @property
+    def spatial_dims(self) -> int:
+        """2 for a model that takes pictures, 3 for one that takes volumes."""
+        return self.network.spec.kit.spatial_dims
+
+    @property
+    def num_channels(self) -> int:
+        """Channels of the images that the model takes."""
+        return self._preprocess.channels
 
     def predict(
-        self, image: npt.NDArray[Any], *, progress: Progress | None = None
+        self,
+        image: Image,
+        *,
+        spacing_mm: Sequence[float] | None = None,
+        progress: Progress | None = None,
     ) -> npt.NDArray[Any]:
         """Predict a label for every pixel.
 
         Args:
-            image: Shape (y, x) or (channel, y, x), any number type, as read from a file.
+            image: Shape (y, x) or (channel, y, x), of a model for volumes (z, y, x) or
+                (channel, z, y, x); any number type, as read from a file. Or a volume that knows
+                where it lies: the result then has the order of its axes, whatever that is.
+            spacing_mm: Voxel edges of an array, in its order of axes; needed where the model
+                resamples its images.
             progress: Called with (tiles done, tiles in all).
 
         Returns:
-            Shape (y, x), in the values that the labels of the training data had, or numbers of
+            Shape (*size), in the values that the labels of the training data had, or numbers of
             objects if these had. Where classes may overlap: masks as of `predict_masks`.
 
         Raises:
-            ShapeError: The array has another form.
-            DataError: It has another number of channels than the model takes.
+            ShapeError: The array has another form, or the spacing does not fit it.
+            DataError: It has another number of channels or axes than the model takes, or its
+                spacing is not known.
 
         >>> model = ushape.load("runs/membrane")      # doctest: +SKIP
         >>> labels = model.predict(image)             # doctest: +SKIP
         """
         if self.labels.is_overlapping:
-            return self.predict_masks(image, progress=progress)
-        return decode_labels(self.predict_classes(image, progress=progress), self.labels)
+            return self.predict_masks(image, spacing_mm=spacing_mm, progress=progress)
+        index = self.predict_classes(image, spacing_mm=spacing_mm, progress=progress)
+        return decode_labels(index, self.labels)
 
     def predict_masks(
-        self, image: npt.NDArray[Any], *, progress: Progress | None = None
+        self,
+        image: Image,
+        *,
+        spacing_mm: Sequence[float] | None = None,
+        progress: Progress | None = None,
     ) -> npt.NDArray[np.bool_]:
         """Predict a mask for every foreground class, with memory for one band of tiles only.
 
         Args and errors as in `predict`.
 
         Returns:
-            Shape (class, y, x), in the order of `labels.foreground`.
+            Shape (class, *size), in the order of `labels.foreground`.
         """
-        prepared = self._prepare(image)
-        masks = np.empty((len(self.labels.foreground), *prepared.shape[1:]), dtype=np.bool_)
-
-        def keep(first: int, band: npt.NDArray[np.float32]) -> None:
-            masks[:, first : first + band.shape[1]] = likely_masks(
-                band, self.labels, self.thresholds
-            )
-
-        self._run(prepared, sink=keep, progress=progress)
-        return masks
+        return self._restored(image, spacing_mm, progress).masks()
 
     def predict_classes(
-        self, image: npt.NDArray[Any], *, progress: Progress | None = None
+        self,
+        image: Image,
+        *,
+        spacing_mm: Sequence[float] | None = None,
+        progress: Progress | None = None,
     ) -> npt.NDArray[np.uint8]:
         """Predict a class index for every pixel, with memory for one band of tiles only.
 
         Args and errors as in `predict`.
 
         Returns:
-            Shape (y, x); 0 is the background.
+            Shape (*size); 0 is the background.
 
         Raises:
             ConfigError: Classes of this model may overlap.
         """
         if self.labels.is_overlapping:
             raise ConfigError("the classes of this model may overlap: use predict_masks")
-        prepared = self._prepare(image)
-        index = np.empty(prepared.shape[1:], dtype=np.uint8)
-
-        def keep(first: int, band: npt.NDArray[np.float32]) -> None:
-            index[first : first + band.shape[1]] = most_likely(band, self.labels, self.thresholds)
-
-        self._run(prepared, sink=keep, progress=progress)
-        return index
+        return self._restored(image, spacing_mm, progress).classes()
 
     def predict_probabilities(
-        self, image: npt.NDArray[Any], *, progress: Progress | None = None
+        self,
+        image: Image,
+        *,
+        spacing_mm: Sequence[float] | None = None,
+        progress: Progress | None = None,
     ) -> npt.NDArray[np.float32]:
         """Predict the probability of every class at every pixel.
 
         Args and errors as in `predict`.
 
         Returns:
-            Shape (1, y, x) with the foreground's probability for a binary model, (class, y, x)
+            Shape (1, *size) with the foreground's probability for a binary model, (class, *size)
             without the background where classes may overlap, else with it, first; values in
             [0, 1].
         """
-        result = self._run(self._prepare(image), sink=None, progress=progress)
+        prepared, placement = self._prepare(image, spacing_mm)
+        result = self._run(prepared, sink=None, progress=progress)
         assert result is not None
-        return result
+        if placement.is_identity:
+            return result
+        return restore_probabilities(result, placement, self.labels)
 
-    def _prepare(self, image: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        dims = self._network.spec.kit.spatial_dims
-        image = np.asarray(image)
-        if image.ndim == dims:
-            image = image[None]
-        if image.ndim != dims + 1 or 0 in image.shape:
-            raise ShapeError(
-                f"an image of shape {image.shape} does not fit: give (y, x) or (channel, y, x); "
-                "for pictures with the channel last, use numpy.moveaxis(image, -1, 0)"
+    def _restored(
+        self, image: Image, spacing_mm: Sequence[float] | None, progress: Progress | None
+    ) -> Restorer:
+        """Predict band by band, each brought back onto the grid of the image at once."""
+        prepared, placement = self._prepare(image, spacing_mm)
+        restorer = Restorer(placement, self.labels, self.thresholds)
+        self._run(prepared, sink=restorer.put, progress=progress)
+        return restorer
+
+    def _prepare(
+        self, image: Image, spacing_mm: Sequence[float] | None
+    ) -> tuple[npt.NDArray[np.float32], Placement]:
+        volume = image if isinstance(image, Volume) else self._placed(image, spacing_mm)
+        given, dims = volume.grid.spatial_dims, self.spatial_dims
+        if given != dims:
+            size = format_size(volume.grid.size)
+            raise DataError(
+                f"{volume.name}: it is a volume of {size}, this model takes pictures: train a 3D "
+                "network on volumes (ushape models lists them), or predict the slices as pictures"
+                if given == 3
+                else f"{volume.name}: it is a picture of {size}, this model takes volumes: give "
+                "a volume, or all slices of a stack in one folder"
             )
-        return normalise_image(image, self._preprocess)
+        wanted = self._preprocess.spacing_mm
+        if wanted is not None and volume.grid.spacing_mm is None:
+            edges = " x ".join(f"{edge:g}" for edge in wanted)
+            raise DataError(
+                f"{volume.name}: the spacing of its voxels is not known, and this model resamples "
+                f"images to {edges} mm: say it with spacing_mm, or --spacing on the command line"
+            )
+        return prepare_image(volume, self._preprocess)
+
+    def _placed(self, image: npt.NDArray[Any], spacing_mm: Sequence[float] | None) -> Volume:
+        """Take an array for an image."""
+        dims, array = self.spatial_dims, np.asarray(image)
+        if array.ndim == dims:
+            array = array[None]
+        if array.ndim != dims + 1 or 0 in array.shape:
+            space = ", ".join("zyx"[-dims:])
+            advice = "for pictures with the channel last, use numpy.moveaxis(image, -1, 0)"
+            raise ShapeError(
+                f"an image of shape {np.shape(image)} does not fit: give ({space}) or (channel, "
+                f"{space}); {advice if dims == 2 else 'of a single slice, add an axis in front'}"
+            )
+        return Volume(array, Grid.of(array.shape[1:], spacing_mm), Path("the array"))
 
     def _run(
         self,
@@ -178,17 +248,7 @@ class Predictor:
         sink: Callable[[int, npt.NDArray[np.float32]], None] | None,
         progress: Progress | None,
     ) -> npt.NDArray[np.float32] | None:
-        return predict_probabilities(
-            self._network,
-            image,
-            self._tiling,
-            device=self._device,
-            precision=self._facts.precision,
-            channels_last=self._channels_last,
-            labels=self.labels,
-            sink=sink,
-            progress=progress,
-        )
+        return self.passes.probabilities(self.network, image, sink=sink, progress=progress)
 
 
 def _check_thresholds(given: Mapping[str, float], labels: LabelTable) -> None:

@@ -1,4 +1,4 @@
-"""The region of interest: a box in an image, around the largest object of a mask.
+"""The region of interest: a box in an image, around the largest object of a mask or around each.
 
 2D and 3D, NumPy and SciPy only. `roi` cuts the box out and puts results back.
 """
@@ -15,8 +15,14 @@ from scipy import ndimage
 
 from ushape.errors import ConfigError, unknown_name
 from ushape.sizes import Size
+from ushape.tiling.components import (
+    LEAST_FRACTION,
+    Mask,
+    find_objects,
+    largest_component,
+    object_mask,
+)
 
-Mask = npt.NDArray[np.bool_]
 Kind = Literal["square", "mask"]
 KINDS: tuple[Kind, ...] = ("square", "mask")
 """`square`: all that lies in the box; `mask`: what lies outside the object is blanked as well."""
@@ -89,20 +95,47 @@ def find_region(
     >>> find_region(mask, margin_fraction=0)
     Region(start=(1, 3), size=(4, 4), image_size=(9, 9))
     """
-    if kind not in KINDS:
-        raise ConfigError(unknown_name("kind of region", kind, KINDS))
+    _check_kind(kind)
+    _check_not_negative(softness_pixels=softness_pixels)
     mask = np.asarray(mask, dtype=bool)
-    spacing, shape = (
-        _per_axis("spacing_mm", spacing_mm, mask),
-        _per_axis("proportions", proportions, mask),
-    )
-    _check_not_negative(margin_fraction=margin_fraction, softness_pixels=softness_pixels)
-    if least_edge < 1:
-        raise ConfigError(f"least_edge={least_edge}: give 1 or more")
     component = largest_component(mask)
+    box = None if component is None else ndimage.find_objects(component.astype(np.uint8))[0]
+    region = box_region(
+        box or (slice(0, 1),) * mask.ndim,
+        mask.shape,
+        margin_fraction=margin_fraction,
+        spacing_mm=spacing_mm,
+        proportions=proportions,
+        least_edge=least_edge,
+    )
     if component is None:
         return None
-    box = ndimage.find_objects(component.astype(np.uint8))[0]
+    return replace(region, weights=_weights(component, softness_pixels) if kind == "mask" else None)
+
+
+def box_region(
+    box: Sequence[slice],
+    image_size: Size,
+    *,
+    margin_fraction: float = 0.1,
+    spacing_mm: Sequence[float] | None = None,
+    proportions: Sequence[float] | None = None,
+    least_edge: int = 1,
+) -> Region:
+    """Enlarge the bounding box of an object to a region of kind `square`, as `find_region` does.
+
+    Args:
+        box: From the first to behind the last pixel of the object, along each axis.
+        image_size: Of the image.
+        margin_fraction: This and the others are those of `find_region`.
+    """
+    spacing, shape = (
+        _per_axis("spacing_mm", spacing_mm, len(box)),
+        _per_axis("proportions", proportions, len(box)),
+    )
+    _check_not_negative(margin_fraction=margin_fraction)
+    if least_edge < 1:
+        raise ConfigError(f"least_edge={least_edge}: give 1 or more")
     lengths = [side.stop - side.start for side in box]
     # Edges relative to the box's form; the longest decides for all.
     longest = max(n * mm / p for n, mm, p in zip(lengths, spacing, shape, strict=True))
@@ -112,16 +145,47 @@ def find_region(
     size = tuple(max(least_edge, int(np.ceil(edge - 1e-9))) for edge in edges)
     doubled = [side.start + side.stop for side in box]
     starts = [(middle - edge) // 2 for middle, edge in zip(doubled, size, strict=True)]
-    weights = _weights(component, softness_pixels) if kind == "mask" else None
-    return Region(_shifted_inside(starts, size, mask.shape), size, mask.shape, weights)
+    return Region(_shifted_inside(starts, size, image_size), size, tuple(image_size))
 
 
-def largest_component(mask: Mask) -> Mask | None:
-    """Keep the largest connected object (the first of equals), or None where there is none."""
-    numbers, count = ndimage.label(mask, ndimage.generate_binary_structure(mask.ndim, mask.ndim))
-    if count == 0:
-        return None
-    return np.asarray(numbers == 1 + np.bincount(numbers.ravel())[1:].argmax())
+def find_regions(
+    mask: Mask,
+    *,
+    kind: Kind = "square",
+    margin_fraction: float = 0.1,
+    proportions: Sequence[float] | None = None,
+    least_fraction: float = LEAST_FRACTION,
+) -> tuple[Region, ...]:
+    """Put a box around every object of a mask, the largest object first.
+
+    Args:
+        mask: Shape (*size). Pixels that touch at a corner belong together.
+        kind: `square`, or `mask` to blank what lies outside each object, other objects too.
+        margin_fraction: This and `proportions` are those of `find_region`.
+        least_fraction: Objects with a smaller fraction of the largest one's pixels are specks:
+            they are left out.
+
+    Raises:
+        ConfigError: An unknown kind, or a number that is not allowed.
+
+    >>> mask = np.zeros((9, 9), dtype=bool)
+    >>> mask[1, 1:3] = mask[5:7, 4:7] = True
+    >>> [region.start for region in find_regions(mask, margin_fraction=0)]
+    [(4, 4), (0, 1)]
+    """
+    _check_kind(kind)
+    mask = np.asarray(mask, dtype=bool)
+    found = []
+    for entry in find_objects(mask, least_fraction=least_fraction):
+        region = box_region(
+            entry.box, mask.shape, margin_fraction=margin_fraction, proportions=proportions
+        )
+        if kind == "mask":
+            weights = np.zeros(mask.shape, np.float32)
+            weights[entry.box] = object_mask(mask[entry.box], entry)
+            region = replace(region, weights=weights)
+        found.append(region)
+    return tuple(found)
 
 
 def jitter(region: Region, generator: np.random.Generator, amount: float) -> Region:
@@ -168,11 +232,16 @@ def _shifted_inside(starts: Sequence[int], size: Size, image_size: Size) -> tupl
     )
 
 
-def _per_axis(name: str, values: Sequence[float] | None, mask: Mask) -> tuple[float, ...]:
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise ConfigError(unknown_name("kind of region", kind, KINDS))
+
+
+def _per_axis(name: str, values: Sequence[float] | None, dims: int) -> tuple[float, ...]:
     if values is None:
-        return (1.0,) * mask.ndim
-    if len(values) != mask.ndim or not all(0 < value < np.inf for value in values):
-        raise ConfigError(f"{name}={tuple(values)}: give {mask.ndim} positive numbers, one an axis")
+        return (1.0,) * dims
+    if len(values) != dims or not all(0 < value < np.inf for value in values):
+        raise ConfigError(f"{name}={tuple(values)}: give {dims} positive numbers, one an axis")
     return tuple(float(value) for value in values)
 
 

@@ -16,7 +16,16 @@ import numpy as np
 
 from ushape.errors import ConfigError, ShapeError, unknown_name
 from ushape.sizes import Size, format_size
-from ushape.tiling.region import KINDS, Kind, Region, find_region, jitter, largest_component
+from ushape.tiling.components import largest_component
+from ushape.tiling.region import (
+    KINDS,
+    Kind,
+    Region,
+    box_region,
+    find_region,
+    find_regions,
+    jitter,
+)
 from ushape.tiling.resize import resize
 from ushape.tiling.windows import Array
 
@@ -25,9 +34,11 @@ __all__ = [
     "Kind",
     "Region",
     "blank",
+    "box_region",
     "cut",
     "cut_labels",
     "find_region",
+    "find_regions",
     "jitter",
     "largest_component",
     "paste",

@@ -1,4 +1,4 @@
-"""Predict in two passes: large structures on the whole image, small ones in the region of interest.
+"""Predict in two passes: large structures on the whole image, small ones in regions of interest.
 
 Both passes are callables; this module never sees a network.
 """
@@ -12,7 +12,8 @@ import numpy as np
 
 from ushape.errors import ShapeError
 from ushape.sizes import format_size
-from ushape.tiling.region import Mask, Region, find_region
+from ushape.tiling.components import Mask
+from ushape.tiling.region import Region, find_region
 from ushape.tiling.roi import blank, cut, paste
 from ushape.tiling.windows import Array
 
@@ -29,17 +30,22 @@ class SerialResult:
     Attributes:
         coarse: Probabilities of the first pass, shape (K, *size).
         fine: Probabilities of the second at their place in the image, shape (F, *size).
-        region: Where the second pass looked; None where the first found nothing.
+        regions: Where the second pass looked; none where the first found nothing.
     """
 
     coarse: Array
     fine: Array
-    region: Region | None
+    regions: tuple[Region, ...]
+
+    @property
+    def region(self) -> Region | None:
+        """The first region, of the largest object; None where there is none."""
+        return self.regions[0] if self.regions else None
 
     @property
     def message(self) -> str:
         """Say in words what happened; empty where a region was found."""
-        return NO_REGION if self.region is None else ""
+        return "" if self.regions else NO_REGION
 
 
 def foreground(probabilities: Array) -> Mask:
@@ -59,7 +65,7 @@ def serial_predict(
     image: Array,
     *,
     to_mask: Callable[[Array], Mask] = foreground,
-    find: Callable[[Mask], Region | None] = find_region,
+    find: Callable[[Mask], Region | Sequence[Region] | None] = find_region,
     size: Sequence[int] | None = None,
     fill: Sequence[float] = (0.0,),
 ) -> SerialResult:
@@ -70,7 +76,8 @@ def serial_predict(
         fine: Second pass, on the cut. Not called where there is no region.
         image: Shape (C, *size).
         to_mask: From coarse probabilities to the mask of the structure to look into.
-        find: From that mask to the region; `partial(find_region, kind="mask")` and so on.
+        find: From that mask to the region, or to several: `partial(find_region, kind="mask")`,
+            `find_regions` and so on.
         size: Of the cut; None: the image's.
         fill: Fine probabilities outside the region, one a channel: (0,) for one class, (1, 0) for
             a background and one class.
@@ -90,13 +97,51 @@ def serial_predict(
     """
     whole = coarse(image)
     _check("coarse", whole, image.shape[1:], None)
-    region = find(to_mask(whole))
-    if region is None:
-        return SerialResult(whole, blank(len(fill), image.shape[1:], fill), None)
+    found = find(to_mask(whole))
+    regions = () if found is None else (found,) if isinstance(found, Region) else tuple(found)
+    part = predict_regions(fine, image, regions, size=size, fill=fill)
+    return SerialResult(whole, part, regions)
+
+
+def predict_regions(
+    fine: PredictImage,
+    image: Array,
+    regions: Sequence[Region],
+    *,
+    size: Sequence[int] | None = None,
+    fill: Sequence[float] = (0.0,),
+) -> Array:
+    """Make the second pass: cut each region out, predict it enlarged, put it back.
+
+    Where regions overlap, every pixel has the values of the region that is surest there: whose
+    values differ most from `fill`.
+
+    Args:
+        fine: On the cut. Not called where there is no region.
+        image: Shape (C, *size).
+        regions: Found in a mask of this image.
+        size: Of the cuts; None: the image's.
+        fill: Probabilities outside the regions, one a channel.
+
+    Returns:
+        Probabilities, shape (len(fill), *size of the image).
+
+    Raises:
+        ShapeError: `fine` gives another size than it was given, or another number of channels.
+    """
     cut_size = tuple(image.shape[1:] if size is None else size)
-    part = fine(cut(image, region, cut_size))
-    _check("fine", part, cut_size, len(fill))
-    return SerialResult(whole, paste(part, region, image.shape[1:], fill), region)
+    result = blank(len(fill), image.shape[1:], fill)
+    for number, region in enumerate(regions):
+        part = fine(cut(image, region, cut_size))
+        _check("fine", part, cut_size, len(fill))
+        pasted = paste(part, region, image.shape[1:], fill)
+        if number == 0:
+            result = pasted
+            continue
+        outside = np.asarray(fill, pasted.dtype).reshape(-1, *(1,) * len(cut_size))
+        is_surer = abs(pasted - outside).max(axis=0) > abs(result - outside).max(axis=0)
+        result = np.where(is_surer, pasted, result)
+    return result
 
 
 def _check(name: str, result: Array, size: Sequence[int], count: int | None) -> None:

@@ -14,7 +14,9 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 LEAST_WEIGHT = 1e-3
-"""Corners of a tile keep this weight (the centre has 1), so that no pixel divides by nothing."""
+"""The ends of a tile keep this weight along each axis (its middle has 1), so that no pixel divides
+by nothing. Floored as a product over all axes, a border slice that one tile covers alone along its
+own axis would lose the fading along the others."""
 
 
 def reflect_indices(start: int, length: int, size: int) -> npt.NDArray[np.intp]:
@@ -63,18 +65,20 @@ def cut_tile(image: Array, starts: Sequence[int], tile_size: Sequence[int]) -> A
 
 
 def tile_weights(tile_size: Sequence[int]) -> npt.NDArray[np.float32]:
-    """Weigh the pixels of a tile by their trust: a Gaussian of one eighth of the tile, floored.
+    """Weigh the pixels of a tile by their trust: Gaussians of one eighth of the tile, floored.
 
     Args:
         tile_size: Size of the tile.
 
     Returns:
-        Shape (*tile_size), from `LEAST_WEIGHT` in the corners to about 1 in the middle.
+        Shape (*tile_size), the product over axes of `LEAST_WEIGHT` at the ends to about 1 in the
+        middle.
 
     Source: Isensee et al. 2021, nnU-Net, which fades tiles with the same sigma.
     """
     weights = np.ones((), dtype=np.float64)
     for length in tile_size:
         distance = (np.arange(length) - (length - 1) / 2) / (length / 8)
-        weights = np.multiply.outer(weights, np.exp(-0.5 * distance**2))
-    return np.maximum(weights, LEAST_WEIGHT).astype(np.float32)
+        fading = np.maximum(np.exp(-0.5 * distance**2), LEAST_WEIGHT)
+        weights = np.multiply.outer(weights, fading)
+    return weights.astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from ushape.config.schema import LinesConfig, RunConfig
 from ushape.data.augment import apply_spatial, draw_augmentation, window_size
 from ushape.data.augment.draw import Augmentation
 from ushape.data.augment.intensity import change_intensity
+from ushape.data.fine import coarse_table, recode
 from ushape.data.line_targets import blurred_lines, distance_lines, replace_by_graded
 from ushape.data.patches import Windows, cut_windows
 from ushape.data.sample import Sample
@@ -62,16 +63,20 @@ def make_batch(
 ) -> Batch:
     """Cut and augment the patches of one step; a pure function of (seed, step, rank)."""
     patch = tuple(config.patch.size)
+    spacing = patch_spacing(samples, config)
     windows = cut_windows(
         samples,
         patch_size=patch,
-        window_size=window_size(patch, config.augment),
+        window_size=window_size(patch, config.augment, spacing=spacing),
         batch_size=config.patch.batch,
         seed=config.train.seed,
         step=step,
         rank=rank,
         sampling=config.sampling,
     )
+    if config.fine.classes:  # small classes are the second pass's
+        windows = replace(windows, targets=recode(windows.targets, labels, config.fine))
+        labels = coarse_table(labels, config.fine)
     generator = torch.Generator(device=device)
     generator.manual_seed(stream_seed(config.train.seed, step, rank, AUGMENT_STREAM))
     augmentation = draw_augmentation(
@@ -80,8 +85,9 @@ def make_batch(
         batch=config.patch.batch,
         channels=config.model.in_channels,
         patch_size=patch,
+        spacing=spacing,
     )
-    varied = _vary(windows, augmentation, labels, patch, device)
+    varied = vary_windows(windows, augmentation, labels, patch, device)
     images = varied.images
     if config.train.channels_last and images.ndim == 4:
         images = images.contiguous(memory_format=torch.channels_last)
@@ -97,6 +103,19 @@ def make_batch(
         crop(varied.mask),
         crop(varied.weight),
     )
+
+
+def patch_spacing(samples: Sequence[Sample], config: RunConfig) -> tuple[float, ...] | None:
+    """Find the voxel edges that augmentation reckons with.
+
+    Returns:
+        Those that all volumes were resampled to; else the median of the samples that know theirs,
+        axis by axis; None where nobody knows any.
+    """
+    if config.preprocess.spacing_mm is not None:
+        return config.preprocess.spacing_mm
+    known = [sample.spacing_mm for sample in samples if sample.spacing_mm is not None]
+    return tuple(np.median(known, axis=0).tolist()) if known else None
 
 
 def crop_to_output(values: Tensor, geometry: Geometry, patch: tuple[int, ...]) -> Tensor:
@@ -137,7 +156,7 @@ def grade_lines(
     return target, None
 
 
-def _vary(
+def vary_windows(
     windows: Windows,
     augmentation: Augmentation,
     labels: LabelTable,

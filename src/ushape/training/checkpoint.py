@@ -32,6 +32,7 @@ class TrainState:
         validations: Validations done.
         validated_step: Step of the last one.
         validation_s: Seconds of the longest validation.
+        validation_voxels: What every validation may predict; 0 before the first.
     """
 
     step: int = 0
@@ -41,6 +42,7 @@ class TrainState:
     validations: int = 0
     validated_step: int = -1
     validation_s: float = 0.0
+    validation_voxels: float = 0.0
 
 
 def save_state(path: Path, state: TrainState, **parts: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,28 +20,35 @@ from torch import nn
 
 from ushape.bundle import BundleHeader, save_bundle
 from ushape.config.schema import OptimizerConfig, RunConfig
+from ushape.data.fine import coarse_table
 from ushape.data.sample import Sample
 from ushape.device import DeviceFacts
 from ushape.errors import Stopped
 from ushape.labels import LabelTable
 from ushape.losses import LossValue
 from ushape.nets import build_network, load_initial_weights, make_spec
-from ushape.nets.network import SegmentationNetwork
+from ushape.nets.network import Output, SegmentationNetwork
+from ushape.nets.second_pass import separate_statistics
 from ushape.training.average import AveragedWeights
 from ushape.training.batch import NETWORK_STREAM, make_batch, stream_seed
 from ushape.training.checkpoint import TrainState, load_state, save_state
+from ushape.training.fine import SecondPass, split_state
 from ushape.training.objective import build_objective
 from ushape.training.observe import Observer, RunLog, StepReport, ValidationReport
 from ushape.training.schedule import Clock, learning_rate_factor
 from ushape.training.signals import StopRequest
+from ushape.training.start import take_weights
 from ushape.training.step import train_step
-from ushape.training.validate import validate
+from ushape.training.validate import choose_cases, validate
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision
 
 LOG_EVERY_S = 1.0
 VALIDATION_SHARE = 0.15
-"""With a time budget, validations between the first and the last stop at this part of it."""
+"""With a time budget, validations between the first and the last stop at this part of it. All of
+them are planned to cost no more, whatever the schedule."""
+LEAST_VALIDATION = 2.0**22
+"""Voxels that every validation may predict, however short the training is."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +145,8 @@ class _Run:
         self.state_path = fold / "state.pt"
         self.config, self.labels, self.fold, self.header = config, labels, fold, header
         self.train_samples, self.val_samples = train_samples, val_samples
+        self.judged: tuple[Sample, ...] = ()
+        self.notes: tuple[str, ...] = ()
         self.fabric = Fabric(accelerator=device.kind, devices=1, precision=config.train.precision)
         self.device = self.fabric.device
         torch.manual_seed(config.train.seed)
@@ -147,15 +157,23 @@ class _Run:
         self.plain = build_network(spec)
         if not (is_resumed and self.state_path.exists()):
             load_initial_weights(self.plain)
-        if config.train.channels_last:
+            if config.train.start_from is not None:
+                self.notes = take_weights(self.plain, config.train.start_from, config.preprocess)
+        if config.fine.classes:
+            separate_statistics(self.plain)
+        if config.train.channels_last and spec.kit.spatial_dims == 2:
             self.plain = self.plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network, self.optimizer = self.fabric.setup(
             self.plain, build_optimizer(self.plain, config.optimizer)
         )
         self.average = AveragedWeights(self.plain, config.train.ema_decay)
         self.judge: SegmentationNetwork = build_network(spec)
+        if config.fine.classes:
+            separate_statistics(self.judge)
         self.judge.to(self.device).eval()
-        self.objective = build_objective(config, labels, class_fractions)
+        self.learnt = coarse_table(labels, config.fine) if config.fine.classes else labels
+        self.objective = build_objective(config, self.learnt, class_fractions)
+        self.second = SecondPass(config, labels, train_samples) if config.fine.classes else None
         self.state = TrainState()
         self.last_save = self.last_log = time.monotonic()
 
@@ -166,8 +184,13 @@ class _Run:
             self.plain.load_state_dict(parts["network"])
             self.average.load(parts["average"])
             self.optimizer.load_state_dict(parts["optimizer"])
-            self.objective.load_state(parts.get("loss", {}))
+            first, second = split_state(parts.get("loss", {}))
+            self.objective.load_state(first)
+            if self.second is not None:
+                self.second.load_state(second)
             self.observer.note(f"resumed at step {self.state.step}")
+        for note in self.notes:
+            self.observer.note(note)
         self.clock = Clock(self.config.schedule, spent_s=self.state.spent_s)
         self.clock.reserve_s = self.state.validation_s
         self.log = RunLog(
@@ -197,6 +220,7 @@ class _Run:
             device=self.device,
         )
         self.network.train()
+        second = None if self.second is None else partial(self._second_loss, self.second, step)
         value = train_step(
             self.fabric,
             self.network,
@@ -205,12 +229,23 @@ class _Run:
             self.plain.spec,
             batch,
             clip_norm=config.optimizer.clip_norm,
+            second=second,
         )
         self.state.step += 1
         self.average.update(self.plain, self.state.step)
         self.state.spent_s = self.clock.spent_s
         self.clock.step_done(time.monotonic() - began)
         self._report(value, rate, time.monotonic() - began)
+
+    def _second_loss(self, second: SecondPass, step: int, first: Output) -> LossValue:
+        return second(
+            self.network,
+            self.plain,
+            first,
+            step=step,
+            rank=self.fabric.global_rank,
+            device=self.device,
+        )
 
     def _report(self, value: LossValue, rate: float, seconds: float) -> None:
         is_due = time.monotonic() - self.last_log >= LOG_EVERY_S
@@ -256,7 +291,7 @@ class _Run:
         if self.val_samples:
             scores = validate(
                 self.judge,
-                self.val_samples,
+                self._affordable_cases(),
                 self.config,
                 self.labels,
                 device=self.device,
@@ -288,6 +323,30 @@ class _Run:
             self.observer.validated(report)
         self.save()
 
+    def _affordable_cases(self) -> Sequence[Sample]:
+        """Choose the cases to validate on, the same at every validation of a run.
+
+        All together shall cost no more than `VALIDATION_SHARE` of the training that the schedule
+        is good for; a step's forward and backward pass cost about three predictions.
+        """
+        if self.judged:
+            return self.judged
+        state, config = self.state, self.config
+        if not state.validation_voxels:
+            steps = state.step / max(self.clock.fraction(state.step), 1e-9)
+            trained = steps * config.patch.batch * math.prod(config.patch.size)
+            share = 3 * VALIDATION_SHARE / config.train.validations
+            state.validation_voxels = max(share * trained, LEAST_VALIDATION)
+        self.judged = choose_cases(
+            self.val_samples, self.plain.geometry, config.tiling, state.validation_voxels
+        )
+        if len(self.judged) < len(self.val_samples):
+            self.observer.note(
+                f"validating on {len(self.judged)} of {len(self.val_samples)} cases while "
+                "training, which is what the schedule can afford"
+            )
+        return self.judged
+
     def _keep(self, *, is_best: bool, score: float | None, thresholds: Mapping[str, float]) -> None:
         facts = {
             **self.header.provenance,
@@ -295,7 +354,9 @@ class _Run:
             "validation_dice": score,
             "training_s": round(self.state.spent_s, 1),
         }
-        header = replace(self.header, provenance=facts, thresholds=thresholds)
+        header = replace(
+            self.header, provenance=facts, thresholds={**self.header.thresholds, **thresholds}
+        )
         for name in ("last", "best") if is_best else ("last",):
             save_bundle(
                 self.fold / f"{name}.safetensors",
@@ -313,7 +374,7 @@ class _Run:
             network=self.plain.state_dict(),
             average=self.average.weights,
             optimizer=self.optimizer.state_dict(),
-            loss=self.objective.state(),
+            loss={**self.objective.state(), **(self.second.state() if self.second else {})},
         )
         self.last_save = time.monotonic()
 

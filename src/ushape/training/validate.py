@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from ushape.config.schema import RunConfig
+from ushape.config.schema import RunConfig, TilingConfig
+from ushape.data.fine import small_thresholds
 from ushape.data.sample import Sample
 from ushape.data.targets import class_masks, likely_masks, void_mask
-from ushape.inference import predict_probabilities
+from ushape.inference import plan_image
 from ushape.labels import LabelTable
 from ushape.metrics import count_masks, overlap_scores
+from ushape.metrics.overlap import NUM_COUNTS, Counts
+from ushape.nets import Geometry
 from ushape.nets.network import SegmentationNetwork
+from ushape.serial import Passes
 
 NUM_THRESHOLDS = 40
 """Thresholds lie this finely: 0.025, 0.05, ..., 0.975."""
@@ -57,32 +62,22 @@ def validate(
         samples: Labelled cases.
         is_stopped: Asked between images; when it says yes, None is returned.
     """
-    without_mirror = type(config.tiling)(**{**vars(config.tiling), "mirror": False})
+    passes = Passes(
+        labels,
+        replace(config.tiling, mirror=False),
+        device,
+        config.train.precision,
+        channels_last=config.train.channels_last,
+        fine=config.fine if config.fine.classes else None,
+    )
     dice = []
     searches = {name: ThresholdSearch() for name in searched_classes(config, labels)}
     for done, sample in enumerate(samples):
         if is_stopped():
             return None
-        probabilities = predict_probabilities(
-            network,
-            sample.image,
-            without_mirror,
-            device=device,
-            precision=config.train.precision,
-            channels_last=config.train.channels_last,
-            labels=labels,
-        )
-        assert probabilities is not None
-        assert sample.target is not None
-        void = void_mask(sample.target, labels)
-        truth = class_masks(sample.target, labels)
-        table = count_masks(likely_masks(probabilities, labels), truth, ignore=void)
-        dice.append(overlap_scores(table).dice)
-        for name, search in searches.items():
-            channel = probabilities[labels.logit_names.index(name)]
-            mask = truth[labels.names.index(name) - 1]
-            seen = np.ones(mask.shape, bool) if void is None else ~void
-            search.add(channel[seen], mask[seen])
+        count = _CaseCount(sample, labels, searches, small_thresholds(config.fine))
+        passes.probabilities(network, sample.image, sink=count.add)
+        dice.append(overlap_scores(count.table).dice)
         if progress:
             progress(done + 1, len(samples))
     means = mean_defined(np.array(dice))
@@ -98,11 +93,69 @@ def validate(
     )
 
 
+class _CaseCount:
+    """Counts hits and errors of one case band by band: a volume's probabilities are never whole."""
+
+    def __init__(
+        self,
+        sample: Sample,
+        labels: LabelTable,
+        searches: Mapping[str, ThresholdSearch],
+        thresholds: Mapping[str, float],
+    ) -> None:
+        self._sample, self._labels, self._searches = sample, labels, searches
+        self._thresholds = thresholds
+        self.table = np.zeros((len(labels.foreground), NUM_COUNTS), np.int64)
+        for search in searches.values():
+            search.begin_case()
+
+    def add(self, first: int, band: npt.NDArray[np.float32]) -> None:
+        """Count a band of probabilities, shape (channel, rows, *rest), from row `first` on."""
+        assert self._sample.target is not None
+        target = self._sample.target[first : first + band.shape[1]]
+        void = void_mask(target, self._labels)
+        truth = class_masks(target, self._labels)
+        found = likely_masks(band, self._labels, self._thresholds)
+        self.table += count_masks(found, truth, ignore=void)
+        seen = np.ones(target.shape, bool) if void is None else ~void
+        for name, search in self._searches.items():
+            channel = band[self._labels.logit_names.index(name)]
+            search.add(channel[seen], truth[self._labels.names.index(name) - 1][seen])
+
+
+def choose_cases(
+    samples: Sequence[Sample], geometry: Geometry, tiling: TilingConfig, most: float
+) -> tuple[Sample, ...]:
+    """Choose the cases that validation can afford, evenly spread over all.
+
+    Args:
+        samples: All validation cases.
+        geometry: The network's.
+        tiling: How cases are cut into tiles, which overlap and reach beyond a small case.
+        most: Voxels of all tiles together.
+
+    Returns:
+        All cases where they fit; at least one.
+    """
+    costs = []
+    for sample in samples:
+        plan = plan_image(geometry, sample.size, tiling)
+        costs.append(plan.num_tiles * math.prod(plan.tile_size))
+    affordable = int(len(samples) * most / max(sum(costs), 1))
+    for count in range(min(affordable, len(samples)), 1, -1):
+        chosen = [(2 * number + 1) * len(samples) // (2 * count) for number in range(count)]
+        if sum(costs[number] for number in chosen) <= most:
+            return tuple(samples[number] for number in chosen)
+    return (samples[len(samples) // 2],)
+
+
 def searched_classes(config: RunConfig, labels: LabelTable) -> tuple[str, ...]:
     """Name the classes whose threshold is chosen on validation."""
-    if config.train.thresholds == "all" and labels.target != "multiclass":
+    if config.train.thresholds != "all":
+        return config.lines.classes
+    if labels.target != "multiclass":
         return labels.names[1:]
-    return config.lines.classes
+    return (*config.lines.classes, *config.fine.classes)
 
 
 class ThresholdSearch:
@@ -112,37 +165,49 @@ class ThresholdSearch:
     """
 
     def __init__(self) -> None:
-        self._dice: list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = []
+        self._hits: list[Counts] = []
+        self._others: list[Counts] = []
+
+    def begin_case(self) -> None:
+        """Count what is added from now on for another case."""
+        self._hits.append(np.zeros(NUM_THRESHOLDS, np.int64))
+        self._others.append(np.zeros(NUM_THRESHOLDS, np.int64))
 
     def add(
         self,
         probabilities: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
         truth: np.ndarray[tuple[int, ...], np.dtype[np.bool_]],
     ) -> None:
-        """Count one case.
+        """Count pixels of the present case.
 
         Args:
             probabilities: Shape (pixel,).
             truth: Same shape.
         """
         bins = np.minimum((probabilities * NUM_THRESHOLDS).astype(np.intp), NUM_THRESHOLDS - 1)
-        hits, others = (
-            np.bincount(bins[chosen], minlength=NUM_THRESHOLDS)[::-1].cumsum()[::-1][1:]
-            for chosen in (truth, ~truth)
-        )
-        total = hits + others + np.count_nonzero(truth)
-        with np.errstate(invalid="ignore"):
-            self._dice.append(np.where(total > 0, 2 * hits / np.maximum(total, 1), np.nan))
+        self._hits[-1] += np.bincount(bins[truth], minlength=NUM_THRESHOLDS)
+        self._others[-1] += np.bincount(bins[~truth], minlength=NUM_THRESHOLDS)
 
     def best(self) -> tuple[float, float]:
         """Give the threshold and its mean Dice; of equals the one nearest to one half."""
+        if not self._hits:
+            return 0.5, math.nan
         limits = np.arange(1, NUM_THRESHOLDS) / NUM_THRESHOLDS
-        means = mean_defined(np.array(self._dice))
+        means = mean_defined(self._dice())
         if not np.isfinite(means).any():
             return 0.5, math.nan
         top = np.flatnonzero(means >= np.nanmax(means) - 1e-9)
         chosen = top[np.abs(limits[top] - 0.5).argmin()]
         return float(limits[chosen]), float(means[chosen])
+
+    def _dice(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        """Give the Dice of every case at every threshold, nan where nothing is to be found."""
+        hits, others = (
+            np.array(counts)[:, ::-1].cumsum(axis=1)[:, ::-1]
+            for counts in (self._hits, self._others)
+        )
+        total = (hits + others)[:, 1:] + hits[:, :1]
+        return np.where(total > 0, 2 * hits[:, 1:] / np.maximum(total, 1), np.nan)
 
 
 def mean_defined(

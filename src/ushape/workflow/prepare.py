@@ -15,8 +15,8 @@ from ushape.device import DeviceFacts, find_device
 from ushape.errors import ConfigError, ShapeError
 from ushape.inference import plan_image
 from ushape.labels import LabelWish
-from ushape.nets import geometry_of, make_spec
-from ushape.nets.parts import FineHead
+from ushape.nets import Geometry, build_network, geometry_of, make_spec
+from ushape.nets.second_pass import fine_head
 from ushape.plan import (
     Plan,
     plan_run,
@@ -24,7 +24,12 @@ from ushape.plan import (
     split_cases,
     take_fingerprint,
 )
+from ushape.plan.fine_rules import FINE_GRAINED, first_pass
+from ushape.serial import cut_size, input_size
+from ushape.training.fine import build_fine_loss
 from ushape.training.objective import build_objective
+from ushape.training.start import take_weights
+from ushape.workflow.fine import with_contacts
 from ushape.workflow.wishes import Asks, Wishes, read_wishes
 
 
@@ -75,16 +80,26 @@ def prepare_plan(
     """Read a data set once and plan a run on it."""
     facts = find_device(device)
     request = wishes.request
-    layout = find_cases(data, label_folder=request.label_folder)
+    layout = find_cases(
+        data,
+        label_folder=request.label_folder,
+        kind=request.layout,
+        stack_mm=request.stack_mm,
+    )
     said = wishes.labels
     told = layout.wish if said == LabelWish() else None
-    scan = scan_cases(layout, wish=told or said, progress=progress)
+    scan = scan_cases(layout, wish=told or said, align=request.align, progress=progress)
     fingerprint = take_fingerprint(scan, settle_wish(scan, said, told))
     split = split_cases(
         fingerprint.case_ids,
         request.validation,
         seed=request.settings.get("train.seed", TrainConfig.seed),
+        groups=fingerprint.groups,
+        classes=fingerprint.cases_classes,
+        is_stack=fingerprint.is_stack,
+        are_volumes=fingerprint.spatial_dims == 3 and not fingerprint.is_stack,
     )
+    fingerprint = with_contacts(fingerprint, request, layout.cases)
     try:
         run_plan = plan_run(fingerprint, split, request, facts)
     except ShapeError as error:
@@ -97,22 +112,42 @@ def check_plan(run_plan: Plan) -> None:
     """Find now, before anything is written, what would fail when training starts.
 
     Raises:
-        ConfigError: The loss does not fit the classes, or the tiles do not fit the network.
+        ConfigError: The loss does not fit the classes, the tiles do not fit the network, or the
+            model to start from is another network.
+        BundleError: There is no model to start from.
     """
     config, fingerprint = run_plan.config, run_plan.fingerprint
     model = config.model
-    build_objective(config, fingerprint.labels, fingerprint.logit_fractions)
+    learnt = first_pass(fingerprint, config.fine)
+    build_objective(config, learnt.labels, learnt.logit_fractions)
     spec = make_spec(
         model.name, in_channels=model.in_channels, classes=model.classes, **model.options
     )
-    if any(isinstance(output, FineHead) for output in spec.auxiliary):
-        raise ConfigError(
-            f"{model.name} is trained in two passes, on whole images and on regions of them, which "
-            "this release does not do yet: build it with ushape.build and train it by hand"
-        )
+    if config.train.start_from is not None:
+        take_weights(build_network(spec), config.train.start_from, config.preprocess)
     geometry = geometry_of(spec)
+    if fine_head(spec) is not None:
+        _check_second_pass(run_plan, geometry)
     try:
         geometry.output_size(config.tiling.tile_size)
         plan_image(geometry, fingerprint.largest_size, config.tiling)
     except (ShapeError, ConfigError) as error:
         raise ConfigError(f"tiling.tile_size: {error}") from error
+
+
+def _check_second_pass(run_plan: Plan, geometry: Geometry) -> None:
+    """Find now what would fail in the second pass."""
+    config, found = run_plan.config, run_plan.fingerprint
+    if not config.fine.classes:
+        raise ConfigError(
+            f"{config.model.name} has a head for a second pass that nothing would train: take "
+            f"--model {FINE_GRAINED}; --set model.options.network=NAME says which it extends"
+        )
+    shares = dict(zip(found.labels.names, found.class_fractions, strict=True))
+    build_fine_loss(config, [shares[name] for name in config.fine.classes])
+    size = cut_size(config.fine)
+    if len(size) != len(geometry.total_stride):
+        raise ConfigError(
+            f"fine.cut_size = {list(size)}: give {len(geometry.total_stride)} edges, one an axis"
+        )
+    input_size(geometry, size)

@@ -20,16 +20,20 @@ import torch
 import ushape
 from ushape.bundle import BundleHeader
 from ushape.config.load import load_config
-from ushape.data.preprocess import PreparedCase, prepare_cases
+from ushape.data.fine import small_thresholds
+from ushape.data.preprocess import prepare_cases
+from ushape.data.sample import Sample
 from ushape.device import DeviceFacts
 from ushape.errors import Stopped
 from ushape.evaluate import Evaluation, write_evaluation
 from ushape.files import make_folder
 from ushape.labels import LabelTable
 from ushape.plan import Plan, class_fractions
-from ushape.predict import load, predict_files
+from ushape.plan.fine_rules import first_pass
+from ushape.predict import load, predict_cases
 from ushape.training.loop import FitResult, fit
 from ushape.training.observe import Observer, Silence
+from ushape.workflow.fine import compare_boxes
 from ushape.workflow.folder import RunFolder
 from ushape.workflow.prepare import Prepared, prepare_plan
 from ushape.workflow.record import RunRecord
@@ -81,8 +85,8 @@ def train(
         observer: Is told what happens.
         on_plan: Is given the plan before training starts.
         **asks: `model`, `budget`, `steps`, `val`, `folds`, `fold`, `foreground`, `labels`,
-            `target`, `ignore`, `regions`, `label_folder`, `layout`, `stack`, `align`, `settings`,
-            `seed`: see `ushape.workflow.Asks`.
+            `target`, `ignore`, `regions`, `label_folder`, `layout`, `stack`, `align`,
+            `start_from`, `settings`, `seed`: see `ushape.workflow.Asks`.
 
     Returns:
         The run: folder, model file, report, scores.
@@ -127,33 +131,39 @@ def _fit(
     run_plan = prepared.plan
     config, fingerprint, split = run_plan.config, run_plan.fingerprint, run_plan.split
     table = fingerprint.labels
-    cache = make_folder(folder.cache)
+    learnt = first_pass(fingerprint, config.fine)
     # For weight=auto: what is held out must not tell how rare a class is.
-    shares = class_fractions(prepared.scan, table, split.train)
-
-    def prepare(ids: tuple[str, ...]) -> tuple[PreparedCase, ...]:
-        return prepare_cases(
-            prepared.cases(ids),
-            table,
-            config.preprocess,
-            cache,
-            weights=config.weight_map,
-            sampling=config.sampling,
-            progress=observer.preparing,
-        )
-
+    shares = class_fractions(prepared.scan, learnt.labels, split.train)
     return fit(
         config,
         table,
-        [case.open() for case in prepare(split.train)],
-        [case.open() for case in prepare(split.val)],
+        _open_cases(folder, prepared, split.train, observer),
+        _open_cases(folder, prepared, split.val, observer),
         folder.fold,
-        class_fractions=replace(fingerprint, class_fractions=shares).logit_fractions,
+        class_fractions=replace(learnt, class_fractions=shares).logit_fractions,
         device=prepared.device,
         header=_header(run_plan, table, prepared.device),
         is_resumed=is_resumed,
         observer=observer,
     )
+
+
+def _open_cases(
+    folder: RunFolder, prepared: Prepared, ids: tuple[str, ...], observer: Observer
+) -> list[Sample]:
+    """Prepare some cases, or take them from the cache, and map their arrays."""
+    config = prepared.plan.config
+    cases = prepare_cases(
+        prepared.cases(ids),
+        prepared.plan.fingerprint.labels,
+        config.preprocess,
+        make_folder(folder.cache),
+        weights=config.weight_map,
+        sampling=config.sampling,
+        align=config.data.align,
+        progress=observer.preparing,
+    )
+    return [case.open() for case in cases]
 
 
 def _header(run_plan: Plan, table: LabelTable, device: DeviceFacts) -> BundleHeader:
@@ -176,6 +186,8 @@ def _header(run_plan: Plan, table: LabelTable, device: DeviceFacts) -> BundleHea
             "device": device.name,
         },
         thin_classes=run_plan.config.lines.classes,
+        thresholds=small_thresholds(run_plan.config.fine),
+        fine=run_plan.config.fine if run_plan.config.fine.classes else None,
     )
 
 
@@ -188,19 +200,26 @@ def _predict_and_evaluate(
         return None
     cases = prepared.cases(split.val)
     observer.note(f"predicting {len(split.val)} validation cases with the best weights")
-    predict_files(
-        load(folder.best, device=device),
-        [case.image for case in cases],
+    predictor = load(folder.best, device=device)
+    predict_cases(
+        predictor,
+        cases,
         folder.predictions,
-        names={case.image: case.id for case in cases},
         progress=lambda done, total, name: observer.validating(done, total),
     )
-    layout, has_folder = prepared.layout, prepared.plan.config.data.label_folder is not None
+    config = prepared.plan.config
     evaluation = evaluate_run(
         folder.predictions,
-        layout.labels if has_folder else layout.root,
-        cases,
+        prepared.layout.root,
+        [slice_ for case in cases for slice_ in case.planes or (case,)],
         fingerprint.labels,
+        is_resampled=config.data.align,
     )
+    fine = config.fine
+    if fine.classes:
+        observer.note(f"looking for {', '.join(fine.classes)} in the true regions too")
+        samples = _open_cases(folder, prepared, split.val, observer)
+        boxes = compare_boxes(predictor, samples, fine, progress=observer.validating)
+        evaluation = replace(evaluation, boxes=boxes)
     write_evaluation(evaluation, folder.evaluation)
     return evaluation

@@ -2,83 +2,136 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from ushape.data.io import read_image
+from ushape.data.case_image import read_case_header
 from ushape.data.layouts import CaseFiles, ClassMask
-from ushape.data.masks import read_masks
-from ushape.data.preprocess import read_case_target, read_target
-from ushape.data.targets import class_masks, void_mask
 from ushape.errors import DataError
 from ushape.evaluate import (
+    REGION_METRICS,
+    CasePair,
     Evaluation,
-    LabelFile,
+    Reading,
+    Scorer,
     ScoreSettings,
     choose_metrics,
-    evaluate_folders,
-    evaluate_masks,
+    choose_side,
+    files_of,
+    score_cases,
     summarise,
 )
-from ushape.evaluate.scores import CaseScores
+from ushape.evaluate.sources import RECORD, find_label
 from ushape.labels import LabelTable
 from ushape.predict.files import written_form
 
 
 def evaluate_run(
-    predictions: Path, truths: Path, cases: Sequence[CaseFiles], table: LabelTable
+    predictions: Path,
+    truths: Path,
+    cases: Sequence[CaseFiles],
+    table: LabelTable,
+    *,
+    is_resampled: bool = False,
 ) -> Evaluation:
     """Score predicted validation cases.
 
     Args:
         predictions: Folder of what was predicted.
-        truths: The data set, or its folder of labels.
+        truths: The data set, for messages.
         cases: The validation cases.
         table: The classes.
+        is_resampled: Bring predictions on another grid to that of the labels.
     """
-    if not table.writes_masks:
-        return evaluate_folders(predictions, truths, ignore=table.ignore, read=_read)
-    settings = ScoreSettings(choose_metrics(None, "multilabel"))
-    scores: list[CaseScores] = []
-    problems: list[str] = []
-    for case in cases:
-        try:
-            scores.append(_score(predictions, case, table, settings))
-        except DataError as error:
-            problems.append(str(error))
-    if not scores:
-        raise DataError(f"{predictions}: nothing could be evaluated: {'; '.join(problems)}")
-    return summarise(scores, table, problems=problems, settings=settings)
+    labelled = [case for case in cases if case.label_paths]
+    if not labelled:
+        raise DataError(f"{truths}: none of the {len(cases)} validation cases has a label")
+    dims = 3 if labelled[0].planes else read_case_header(labelled[0]).grid.spatial_dims
+    count = len(table.foreground)
+    settings = ScoreSettings(
+        choose_metrics(None, "binary" if count == 1 else "multiclass", dims), regions="foreground"
+    )
+    scorer = Scorer(
+        _predicted(table, dims), _true(table, dims), settings, is_resampled=is_resampled
+    )
+    pairs, problems = _pairs(predictions, labelled, table)
+    has_side = count == 1 and bool(REGION_METRICS & set(settings.metrics))
+    if has_side:
+        scorer.settings = replace(settings, regions=choose_side(scorer, pairs))
+    scored = score_cases(scorer, pairs, problems)
+    side = scorer.settings.regions if has_side else None
+    return summarise(scored, table, regions=side, problems=problems, settings=scorer.settings)
 
 
 def predicted_files(predictions: Path, case: CaseFiles, table: LabelTable) -> CaseFiles:
-    """Say where the prediction of a case lies."""
-    form = written_form(table)
-    if form == "folders":
+    """Say where the prediction of a case lies: the same case with what was predicted as its labels.
+
+    A stack whose slices were written one by one has its predictions in `planes`.
+    """
+    if case.planes and not _exists(predictions, case.id, table):
+        planes = tuple(predicted_files(predictions, plane, table) for plane in case.planes)
+        return replace(case, label=None, masks=(), planes=planes)
+    if written_form(table) == "folders":
         names = (entry.name for entry in table.foreground)
-        masks = tuple(ClassMask(name, predictions / name / f"{case.id}.png") for name in names)
-        return CaseFiles(case.id, case.image, None, masks)
-    suffix = ".tif" if form == "channels" else ".png"
-    return CaseFiles(case.id, case.image, predictions / f"{case.id}{suffix}")
+        masks = tuple(
+            ClassMask(name, find_label(predictions / name, case.id, ".png")) for name in names
+        )
+        return replace(case, label=None, masks=masks, planes=())
+    suffix = ".tif" if written_form(table) == "channels" else ".png"
+    return replace(case, label=find_label(predictions, case.id, suffix), masks=(), planes=())
 
 
-def _score(
-    predictions: Path, case: CaseFiles, table: LabelTable, settings: ScoreSettings
-) -> CaseScores:
-    size = read_image(case.image).shape[1:]
-    found = read_masks(predicted_files(predictions, case, table), size)
-    assert found is not None, "predictions of such classes are masks"
-    target = read_case_target(case, table, size)
-    void = void_mask(target, table)
-    return evaluate_masks(case.id, found.masks, class_masks(target, table), settings, ignore=void)
+def _exists(predictions: Path, name: str, table: LabelTable) -> bool:
+    folder = predictions
+    if written_form(table) == "folders":
+        folder = predictions / table.foreground[0].name
+    return find_label(folder, name, ".png").exists()
 
 
-def _read(path: Path, labels: LabelTable, ignore: int | None) -> LabelFile:
-    """Read a label picture, or array, of values."""
-    target = read_target(path, labels)
-    ignored = None if ignore is None else void_mask(target, labels)
-    if ignored is None or not ignored.any():
-        return LabelFile(target.astype(np.uint8))
-    return LabelFile(np.where(ignored, 0, target).astype(np.uint8), ignored)
+def _predicted(table: LabelTable, dims: int) -> Reading:
+    """Say how `ushape predict` writes these classes."""
+    places = tuple((place,) for place in range(len(table.foreground)))
+    form = written_form(table)
+    if form == "folders" or form == "channels":
+        return Reading(form, dims, places, num_masks=len(places))
+    return Reading("values", dims, places, table)
+
+
+def _true(table: LabelTable, dims: int) -> Reading:
+    """Say how the labels of a run's data set hold the classes."""
+    if table.form == "values" or table.form == "instances":
+        places = tuple((place,) for place in range(len(table.foreground)))
+        return Reading("values", dims, places, table)
+    members = tuple(tuple(value - 1 for value in entry.members) for entry in table.foreground)
+    num_masks = len({place for group in members for place in group})
+    return Reading(table.form, dims, members, ignore=table.ignore, num_masks=num_masks)
+
+
+def _pairs(
+    predictions: Path, cases: Sequence[CaseFiles], table: LabelTable
+) -> tuple[list[CasePair], list[str]]:
+    """Join predictions and truth; what was not predicted is a problem."""
+    failed = _failed(predictions)
+    pairs, problems = [], []
+    for case in cases:
+        found = files_of(predicted_files(predictions, case, table))
+        why = failed.get(str(case.image))
+        if why is not None:
+            problems.append(f"{case.image}: was not predicted ({why})")
+        elif not found.path.exists():
+            problems.append(f"{found.path}: there is no prediction of the case {case.id}")
+        else:
+            pairs.append(CasePair(case.id, found, files_of(case)))
+    return pairs, problems
+
+
+def _failed(predictions: Path) -> dict[str, str]:
+    record = predictions / RECORD
+    if not record.is_file():
+        return {}
+    try:
+        return dict(json.loads(record.read_text(encoding="utf-8")).get("failed", {}))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{record}: damaged ({error}); predict again") from error

@@ -69,6 +69,7 @@ class Asks(TypedDict, total=False):
         stack: The pictures are slices of one stack, with voxel edges z, y, x such as
             `"50x4x4nm"`, or three numbers in mm.
         align: Resample labels that lie on another grid than their image, instead of refusing them.
+        start_from: A run folder or model file whose weights the network starts from.
         settings: Any setting by key, such as `{"patch.batch": 8}`.
         seed: Of all chance; 0 by default.
     """
@@ -88,6 +89,7 @@ class Asks(TypedDict, total=False):
     layout: str | None
     stack: str | Sequence[float] | None
     align: bool
+    start_from: str | Path | None
     settings: Mapping[str, Any] | None
     seed: int | None
 
@@ -108,6 +110,7 @@ def read_wishes(files: Sequence[Path], asks: Asks) -> Wishes:
         raise ConfigError(unknown_name("argument", unknown, tuple(Asks.__annotations__)))
     settings = asks.get("settings") or {}
     model, budget, steps = asks.get("model"), asks.get("budget"), asks.get("steps")
+    start = asks.get("start_from")
     joined: dict[str, Any] = {}
     for file in files:
         joined = _lay_over(joined, _spread(read_settings(file)))
@@ -121,6 +124,7 @@ def read_wishes(files: Sequence[Path], asks: Asks) -> Wishes:
         "model.name": model,
         "train.seed": asks.get("seed"),
         "data.validation": _validation(asks),
+        "train.start_from": None if start is None else str(start),
     }
     options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     has_length = budget is not None or steps is not None

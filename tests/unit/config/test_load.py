@@ -106,7 +106,7 @@ def test_a_part_of_a_setting_is_no_setting():
         ("tilings.batch", "'tiling.batch'?"),
         ("batch", "'patch.batch' or 'tiling.batch'?"),
         ("patch.sze", "'patch.size'?"),
-        ("losss", "'loss' or 'lines.loss'?"),
+        ("losss", "'loss' or 'lines.loss' or 'fine.loss'?"),
         ("model.opts", "'model.options'"),
     ],
 )

@@ -2,16 +2,18 @@
 
 import errno
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.lib import format as npy
 from PIL import Image
 
 from ushape.config.schema import PreprocessConfig, SamplingConfig, WeightMapConfig
-from ushape.data import preprocess
+from ushape.data.preprocess import cases as preparation
 from ushape.data.layouts import CaseFiles
-from ushape.data.preprocess import normalise_image, prepare_cases, read_sample
+from ushape.data.preprocess import normalise, normalise_image, prepare_cases, read_sample
 from ushape.errors import DataError, StorageError
 from ushape.labels import LabelClass, LabelTable, choose_labels
 from ushape.losses import weight_map
@@ -89,7 +91,7 @@ def test_a_sample_is_the_files_content(case):
 
 def test_errors_name_the_file_once(case):
     Image.fromarray(LABEL[:, :5]).save(case.label)
-    with pytest.raises(DataError, match=r"label\.png: size .*12.*5.*12.*10"):
+    with pytest.raises(DataError, match=r"label\.png: the label has 12 x 5 .*image 12 x 10"):
         read_sample(case, TABLE, GREY)
     Image.fromarray(LABEL // 2).save(case.label)
     with pytest.raises(DataError, match=r"label\.png: label value 127 is in no class"):
@@ -134,27 +136,35 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def kinds(folder):
+    return Counter(name.split("-")[2].partition(".")[0] for name in names(folder))
+
+
 def test_arrays_are_used_again_until_something_changes(case, cache, monkeypatch):
     prepare_cases([case], TABLE, GREY, cache)
     first = names(cache)
-    assert len(first) == 2
+    assert kinds(cache) == {"image": 1, "placement": 1, "target": 1}
     with monkeypatch.context() as patch:
-        patch.setattr(preprocess, "read_sample", None)  # a call would fail
+        patch.setattr(preparation, "read_case_image", None)  # a call would fail
+        patch.setattr(preparation, "read_case_target", None)
         prepare_cases([case], TABLE, GREY, cache)
+    assert names(cache) == first
     prepare_cases([case], TABLE, PERCENTILE, cache)
-    assert len(names(cache)) == 4
+    assert kinds(cache) == {"image": 2, "placement": 2, "target": 1}, "the target is the same"
     inverted = LabelTable(TABLE.classes[::-1])
     (prepared,) = prepare_cases([case], inverted, GREY, cache)
-    assert len(names(cache)) == 6
+    assert kinds(cache) == {"image": 2, "placement": 2, "target": 2}, "the image is the same"
     assert np.array_equal(prepared.open().target, 1 - LABEL // 255)
     renamed = LabelTable((LabelClass("a", 0), LabelClass("b", 255)))
     prepare_cases([case], renamed, GREY, cache)
-    assert len(names(cache)) == 6, "class names are in no array"
+    assert kinds(cache)["target"] == 2, "class names are in no array"
     Image.fromarray(255 - PICTURE).save(case.image)
     (prepared,) = prepare_cases([case], TABLE, GREY, cache)
+    assert kinds(cache) == {"image": 3, "placement": 3, "target": 2}
     assert np.array_equal(prepared.open().image, normalise_image(255 - PICTURE[None], GREY))
     Image.fromarray(255 - LABEL).save(case.label)
     (prepared,) = prepare_cases([case], TABLE, GREY, cache)
+    assert kinds(cache) == {"image": 3, "placement": 3, "target": 3}
     assert np.array_equal(prepared.open().target, 1 - LABEL // 255)
 
 
@@ -181,12 +191,11 @@ def test_a_file_that_vanished_is_named(case, cache):
 
 
 def test_a_full_disk_leaves_no_half_array(case, cache, monkeypatch):
-    def refuse(path, data):
-        with path.open("wb") as file:
-            file.write(bytes(data)[:20])
+    def refuse(file, header):
+        file.write(b"a part of it")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(npy, "write_array_header_1_0", refuse)
     with pytest.raises(StorageError, match=r"-image\.npy: the disk is full"):
         prepare_cases([case], TABLE, GREY, cache)
     assert names(cache) == []
@@ -198,7 +207,7 @@ def test_weights_are_those_of_the_paper_and_made_once(case, cache, monkeypatch):
     expected = weight_map(LABEL > 0, w0=8.0, sigma=3.0)
     assert np.array_equal(prepared.open().weight, expected)
     with monkeypatch.context() as patch:
-        patch.setattr(preprocess, "weight_map", None)  # a call would fail
+        patch.setattr(preparation, "make_weights", None)  # a call would fail
         prepare_cases([case], TABLE, GREY, cache, weights=settings)
     wider = WeightMapConfig(use=True, w0=8.0, sigma=6.0)
     (again,) = prepare_cases([case], TABLE, GREY, cache, weights=wider)
@@ -310,8 +319,8 @@ def test_none_leaves_values_as_they_are():
 @pytest.mark.parametrize("config", [GREY, PERCENTILE])
 def test_scaling_by_parts_changes_nothing(config, monkeypatch):
     whole = normalise_image(PICTURE[None], config)
-    monkeypatch.setattr(preprocess, "SLAB", 25)
-    assert np.array_equal(normalise_image(PICTURE[None], config), whole)
+    monkeypatch.setattr(normalise, "SLAB", 25)
+    assert normalise_image(PICTURE[None], config) == pytest.approx(whole, rel=1e-6)
 
 
 def test_clip_and_nonzero_prepare_anew(case, cache):
@@ -324,15 +333,15 @@ def test_clip_and_nonzero_prepare_anew(case, cache):
 def test_places_are_stored_where_patches_are_centred_and_once(case, cache, monkeypatch):
     (plain,) = prepare_cases([case], TABLE, GREY, cache, sampling=SamplingConfig())
     assert plain.open().places == ()
-    assert len(names(cache)) == 2
+    assert "places" not in kinds(cache)
     centred = SamplingConfig(0.3)
     (prepared,) = prepare_cases([case], TABLE, GREY, cache, sampling=centred)
-    assert len(names(cache)) == 3
+    assert kinds(cache)["places"] == 1
     (places,) = prepared.open().places
     assert np.array_equal(places, np.argwhere(LABEL))
     assert prepared.open().places.counts == (np.count_nonzero(LABEL),)
     with monkeypatch.context() as patch:
-        patch.setattr(preprocess, "index_places", None)  # a call would fail
+        patch.setattr(preparation, "index_places", None)  # a call would fail
         prepare_cases([case], TABLE, GREY, cache, sampling=centred)
     prepared.places_path.write_bytes(prepared.places_path.read_bytes()[:-8])
     with pytest.raises(DataError, match=r"-places\.npy.*delete it and run"):

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from ushape.errors import ConfigError, DataError
 from ushape.evaluate import (
-    LabelFile,
     ScoreSettings,
     choose_metrics,
     evaluate_folders,
     evaluate_maps,
     evaluate_masks,
-    read_picture,
     summarise,
     write_evaluation,
 )
@@ -146,20 +146,30 @@ def test_folders_in_pixels_and_in_millimetres(tmp_path):
         evaluate_folders(predictions, truth, tolerance=-1)
 
 
-def test_a_reader_that_knows_the_spacing_decides_the_unit(tmp_path):
-    truth = write(tmp_path / "truth", a=square(2), b=square(4))
+def test_the_first_case_decides_the_unit(tmp_path):
+    truth = write(tmp_path / "truth", b=square(4))
+    inch = {"unit": "mm"}
+    tifffile.imwrite(truth / "a.tif", square(2), imagej=True, resolution=(0.5, 0.5), metadata=inch)
     predictions = write(tmp_path / "predictions", a=square(3), b=square(4))
-
-    def read(path, labels, ignore):
-        found = read_picture(path, labels, ignore)
-        spacing = (2.0, 2.0) if path.stem == "a" else None
-        return LabelFile(found.index, found.ignored, spacing)
-
-    found = evaluate_folders(predictions, truth, read=read, metrics="hd")
+    found = evaluate_folders(predictions, truth, metrics="hd")
     assert found.class_means["hd_mm"][0].mean == pytest.approx(2 * np.sqrt(2))
     # The second case cannot be put beside the first.
     assert [case.id for case in found.cases] == ["a"]
     assert "its spacing is not known, other than that of the first" in found.problems[0]
+
+
+def test_overlapping_maps_are_sets_of_classes_not_indices():
+    """Bits: a pixel with the value 6 is in classes 1 and 2; 1 is void; no pixel has the value 1."""
+    labels = replace(THREE, kind="multilabel", ignore=9)
+    truth = np.array([[0, 2, 2, 6], [4, 4, 6, 1]], np.uint8)
+    prediction = np.array([[2, 2, 6, 6], [4, 0, 4, 6]], np.uint8)
+    found = evaluate_maps("x", prediction, truth, labels)
+    # Void is the last pixel. Disc: truth has 4, prediction 4, 3 in common; bone: 4, 4, 3.
+    assert found.classes["dice"] == (0.75, 0.75)
+    assert found.classes["recall"] == (0.75, 0.75)
+    one_more = prediction.copy()
+    one_more[1, 3] = 0
+    assert evaluate_maps("x", one_more, truth, labels).classes == found.classes
 
 
 def test_an_ignored_value_of_the_truth_counts_nowhere(tmp_path):

@@ -31,9 +31,16 @@ def test_none_trains_on_everything_and_says_what_that_costs():
     assert split_cases(("a",), "none").train == ("a",)
 
 
-def test_one_case_cannot_be_split():
-    with pytest.raises(ConfigError, match="--val none"):
-        split_cases(("a",), "0.2")
+def test_one_case_trains_when_a_fraction_is_asked_of_it():
+    split = split_cases(("a",), "0.2")
+    assert (split.train, split.val) == (("a",), ())
+    assert "cannot be divided" in split.reason
+
+
+def test_one_case_cannot_be_split_otherwise():
+    for selection in ("a", "fold 0 of 2"):
+        with pytest.raises(ConfigError, match="--val none"):
+            split_cases(("a",), selection)
 
 
 @pytest.mark.parametrize("selection", ["0-9", "*", "99", ""])

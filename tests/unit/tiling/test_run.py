@@ -63,7 +63,9 @@ def test_weights_are_a_floored_gaussian_of_an_eighth():
     weights = tile_weights((33, 17))
     assert weights[16, 8] == 1
     assert weights[16 + 4, 8] == pytest.approx(np.exp(-0.5 * (4 / (33 / 8)) ** 2), rel=1e-6)
-    assert weights[0, 0] == weights.min() == np.float32(LEAST_WEIGHT)
+    assert weights[0, 0] == weights.min() == np.float32(LEAST_WEIGHT**2)
+    assert weights[0, 8] == weights[16, 0] == np.float32(LEAST_WEIGHT)
+    np.testing.assert_allclose(weights[:, 0], weights[:, 8] * LEAST_WEIGHT, rtol=1e-6)
     np.testing.assert_array_equal(weights, weights[::-1, ::-1])
 
 

@@ -22,7 +22,7 @@ from ushape.data.sample import Sample
 from ushape.labels import LabelClass, LabelTable
 from ushape.nets import geometry_of, make_spec
 from ushape.nets.network import Output
-from ushape.training.validate import mean_defined, searched_classes, validate
+from ushape.training.validate import choose_cases, mean_defined, searched_classes, validate
 
 SPEC = make_spec("unet_padding", levels=3, width=2)
 BINARY = LabelTable((LabelClass("rest", 0), LabelClass("cell", 255)))
@@ -146,6 +146,33 @@ def test_validation_does_not_mirror(settings, monkeypatch):
     assert sum(calls) == 1
 
 
+def test_bands_of_a_tall_image_count_as_the_whole(settings):
+    """Tiles of 16 rows: the counts of a case come in several bands."""
+    generator = np.random.default_rng(3)
+    true, predicted = generator.integers(0, 3, (2, 90, 20))
+    scores = score(settings, THREE, (predicted, true))
+    expected = [
+        2 * np.sum((true == k) & (predicted == k)) / (np.sum(true == k) + np.sum(predicted == k))
+        for k in (1, 2)
+    ]
+    assert list(scores.class_dice.values()) == pytest.approx(expected)
+
+
+def test_what_a_schedule_cannot_afford_is_left_out_evenly():
+    geometry, tiling = geometry_of(SPEC), TilingConfig((16, 16), overlap_fraction=0)
+    cases = [Sample(str(n), np.zeros((1, 16, 16), np.float32)) for n in range(10)]
+    large = Sample("large", np.zeros((1, 64, 64), np.float32))
+
+    def names(samples, tiles):
+        return [case.id for case in choose_cases(samples, geometry, tiling, tiles * 256)]
+
+    assert names(cases, 10) == list("0123456789")
+    assert names(cases, 9.9)[0] in "01"
+    assert names(cases, 5) == ["1", "3", "5", "7", "9"]
+    assert len(names(cases, 1)) == len(names(cases, 0.1)) == 1
+    assert names([large, *cases], 12) == ["0", "2", "4", "6", "8"], "the large one costs sixteen"
+
+
 def test_means_without_nan():
     values = np.array([[1.0, np.nan], [2.0, np.nan], [np.nan, np.nan]])
     means = mean_defined(values)
@@ -162,7 +189,9 @@ def test_the_best_threshold_is_that_of_the_best_mean_dice():
         truth = rng.random(4000) < share
         probabilities = np.clip(0.25 + 0.2 * truth + rng.normal(0, 0.1, 4000), 0, 1)
         cases.append((probabilities.astype(np.float32), truth))
-        search.add(*cases[-1])
+        search.begin_case()
+        search.add(*(part[:1500] for part in cases[-1]))
+        search.add(*(part[1500:] for part in cases[-1]))
     limits = np.arange(1, NUM_THRESHOLDS) / NUM_THRESHOLDS
     dice = [
         np.mean([2 * np.sum((p >= t) & y) / (np.sum(p >= t) + np.sum(y)) for p, y in cases])
@@ -180,7 +209,9 @@ def test_cases_without_the_class_do_not_choose_a_threshold():
     empty = np.zeros(10, bool)
     search = ThresholdSearch()
     assert search.best()[0] == 0.5
+    search.begin_case()
     search.add(np.full(10, 0.01, np.float32), empty)
+    search.begin_case()
     search.add(np.array([0.9] * 5 + [0.1] * 5, np.float32), np.arange(10) < 5)
     threshold, score = search.best()
     assert threshold == 0.5

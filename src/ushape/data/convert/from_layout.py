@@ -22,7 +22,6 @@ from ushape.data.convert.source import (
     silent,
 )
 from ushape.data.io import (
-    READ_FORMATS,
     Grid,
     LabelVolume,
     check_same_grid,
@@ -45,8 +44,7 @@ def read_layout(root: Path, wish: ConvertWish, progress: Progress) -> Source:
     """
     if wish.form == "instances":
         raise ConfigError("--target instances: numbers of objects have no classes; leave it out")
-    layout = find_cases(root, label_folder=wish.label_folder, endings=READ_FORMATS)
-    return take_layout(layout, wish, progress)
+    return take_layout(find_cases(root, label_folder=wish.label_folder), wish, progress)
 
 
 def take_layout(layout: Layout, wish: ConvertWish, progress: Progress = silent) -> Source:
@@ -178,11 +176,11 @@ def _image(files: CaseFiles, layout: Layout) -> ImageFiles:
     """Say how the image of a case is read."""
     if files.planes:
         return ImageFiles(files.image_paths, is_stack=True, spacing_mm=layout.stack_mm)
-    axes = _channels_last(files.image) if layout.kind == "msd" else None
-    return ImageFiles(files.image_paths, axes)
+    axes = _frames_as_channels(files.image) if files.frames_are_channels else None
+    return ImageFiles(files.image_paths, axes, spacing_mm=files.spacing_mm)
 
 
-def _channels_last(path: Path) -> str | None:
+def _frames_as_channels(path: Path) -> str | None:
     """Take the images of a 4D file for channels, as the Medical Segmentation Decathlon has it."""
     try:
         header = read_header(path)

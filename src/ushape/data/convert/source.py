@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from ushape.data.convert.canvas import LABEL_FORMS, Label, LabelForm
 from ushape.data.io import Grid, Volume, read_header, read_stack, read_volume
+from ushape.data.io.claims import checked_grid
 from ushape.data.layouts import Problem
 from ushape.errors import ConfigError, unknown_name
 
@@ -81,18 +82,19 @@ class ImageFiles:
         paths: One file; or its channels; or the slices of a stack.
         axes: What the stored axes are, where the file does not say.
         is_stack: The files are slices.
-        spacing_mm: Of a stack.
+        spacing_mm: Of a stack, or of a file that does not tell it.
     """
 
     paths: tuple[Path, ...]
     axes: str | None = None
     is_stack: bool = False
-    spacing_mm: tuple[float, float, float] | None = None
+    spacing_mm: tuple[float, ...] | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether one file is the image, and stays so when it is copied."""
-        return len(self.paths) == 1 and self.axes is None and self.paths[0].is_file()
+        told = self.axes is not None or self.spacing_mm is not None
+        return len(self.paths) == 1 and not told and self.paths[0].is_file()
 
     def look(self) -> Look:
         """Read headers only.
@@ -105,7 +107,8 @@ class ImageFiles:
         if self.is_stack:
             grid = Grid.of((len(headers), *first.grid.size), self.spacing_mm)
             return Look(grid, first.num_channels, first.dtype)
-        return Look(first.grid, sum(header.num_channels for header in headers), first.dtype)
+        num_channels = sum(header.num_channels for header in headers)
+        return Look(self._placed(first.grid), num_channels, first.dtype)
 
     def load(self) -> Volume:
         """Read the image.
@@ -115,9 +118,15 @@ class ImageFiles:
         """
         if self.is_stack:
             return read_stack(self.paths, spacing_mm=self.spacing_mm)
-        if len(self.paths) > 1:
-            return read_volume(self.paths, axes=self.axes)
-        return read_volume(self.paths[0], axes=self.axes)
+        volume = read_volume(self.paths if len(self.paths) > 1 else self.paths[0], axes=self.axes)
+        return replace(volume, grid=self._placed(volume.grid))
+
+    def _placed(self, grid: Grid) -> Grid:
+        """Give a grid the spacing that its file does not tell."""
+        if self.spacing_mm is None:
+            return grid
+        direction = np.array(grid.direction)
+        return checked_grid(self.paths[0], grid.size, self.spacing_mm, grid.origin_mm, direction)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from ushape.data.io.volume import Header, LabelVolume, Volume
 from ushape.data.io.volume_write import (
     PLACED_SUFFIXES,
     WRITTEN_SUFFIXES,
+    check_place,
     write_label_volume,
     write_volume,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "Volume",
     "align",
     "canonical_turn",
+    "check_place",
     "check_same_grid",
     "format_of",
     "group_channels",

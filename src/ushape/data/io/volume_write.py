@@ -56,7 +56,7 @@ def write_volume(path: str | Path, values: Values, grid: Grid, *, keep_place: bo
         known = ", ".join(WRITTEN_SUFFIXES)
         raise DataError(f"cannot write {path}: {ending or 'no ending'} is not written; use {known}")
     if keep_place:
-        _check_place(path, str(kind), grid)
+        check_place(path, grid)
     _WRITERS[str(kind)](path, pixels, grid)
 
 
@@ -97,7 +97,7 @@ def write_label_volume(
     is_picture = grid.spatial_dims == 2 and grid.spacing_mm is None
     if is_picture and format_of(path) in ("PNG", "TIFF"):
         if keep_place:
-            _check_place(path, "PNG", grid)
+            _check_kept(path, "PNG", grid)
         write_label(path, values.astype(np.int64, copy=False), is_color=is_color)
         return
     narrow = np.uint8 if high <= 0xFF else np.uint16 if high <= 0xFFFF else np.int32
@@ -121,8 +121,22 @@ def _prepared(path: Path, values: Values, grid: Grid) -> Values:
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
-def _check_place(path: Path, kind: str, grid: Grid) -> None:
-    """Refuse a format that would lose spacing, origin or direction."""
+def check_place(path: str | Path, grid: Grid) -> None:
+    """Refuse a format that would lose axes, spacing, origin or direction of a grid.
+
+    Raises:
+        DataError: As said, with the formats that keep them.
+    """
+    path = Path(path)
+    kind = format_of(path)
+    if kind == "PNG" and grid.spatial_dims == 3:
+        raise DataError(
+            f"cannot write {path}: PNG holds 2D images; use {', '.join(PLACED_SUFFIXES)} or .npz"
+        )
+    _check_kept(path, str(kind), grid)
+
+
+def _check_kept(path: Path, kind: str, grid: Grid) -> None:
     lost = []
     is_turned = not np.array_equal(grid.direction, np.eye(grid.spatial_dims))
     if grid.spacing_mm is not None and kind in ("NPY", "PNG"):

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ushape.labels import LabelWish
+
+Side = Literal["train", "val"]
+
+LAYOUT_KINDS = ("folders", "nnunet", "msd", "case-folders", "manifest")
+"""Of data sets: `images/ + labels/`; nnU-Net's raw data; the Medical Segmentation Decathlon; one
+folder a case; a table of the files."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,9 @@ class CaseFiles:
         group: The subject that it belongs to; cases of one subject are not divided by a split.
         spacing_mm: Voxel edges in array order, where the files do not tell them but something else
             did.
+        position: Of a slice in its stack: neighbours differ by one.
+        frames_are_channels: The image is a 4D file whose images are channels, as the Medical
+            Segmentation Decathlon has it.
     """
 
     id: str
@@ -53,6 +63,8 @@ class CaseFiles:
     planes: tuple[CaseFiles, ...] = ()
     group: str | None = None
     spacing_mm: tuple[float, ...] | None = None
+    position: int | None = None
+    frames_are_channels: bool = False
 
     @property
     def image_paths(self) -> tuple[Path, ...]:
@@ -74,16 +86,17 @@ class Layout:
     """The cases of a data set.
 
     Attributes:
-        name: The two folders, such as `images + labels`.
-        root: The folder of the data set.
+        name: What was recognised, such as `images + labels`.
+        root: What was given: the folder of the data set, or its manifest.
         cases: In natural order of their ids (2 before 10).
         problems: Files that found no partner, or too many.
-        labels: The folder of the labels.
-        kind: `folders`, `nnunet` or `msd` (Medical Segmentation Decathlon).
+        labels: The folder of the labels; the root where they lie beside the images.
+        kind: One of `LAYOUT_KINDS`.
         wish: What a file beside the data (`dataset.json`) says of the labels; what a person
             says wins over it.
         channel_names: Of the image's channels, where such a file names them, such as `("CT",)`.
         stack_mm: Edges of a voxel, z y x, where the cases are the slices of a stack (one a group).
+        split: Case id -> `train` or `val`, where the data set says so itself; else empty.
     """
 
     name: str
@@ -95,6 +108,7 @@ class Layout:
     wish: LabelWish | None = None
     channel_names: tuple[str, ...] = ()
     stack_mm: tuple[float, float, float] | None = None
+    split: Mapping[str, Side] = field(default_factory=dict)
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:

@@ -45,17 +45,25 @@ def read_description(root: Path) -> Description | None:
     if not path.is_file():
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise TypeError("it is no JSON object")
-        channels: dict[str, Any] = content.get("channel_names") or content.get("modality") or {}
-        names = [channels[key] for key in sorted(channels, key=int)]
-        wish = _wish(content["labels"]) if "labels" in content else None
+        return describe(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(
             f"{path}: its labels or channels cannot be understood ({error}): correct it as nnU-Net "
             "describes dataset.json, or remove it and give --labels"
         ) from error
+
+
+def describe(content: Any) -> Description:
+    """Understand the content of such a file.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: It is not as it should be.
+    """
+    if not isinstance(content, dict):
+        raise TypeError("it is no JSON object")
+    channels: dict[str, Any] = content.get("channel_names") or content.get("modality") or {}
+    names = [channels[key] for key in sorted(channels, key=int)]
+    wish = _wish(content["labels"]) if "labels" in content else None
     is_decathlon = "tensorImageSize" in content or "modality" in content
     return Description(wish, tuple(str(name) for name in names), is_decathlon)
 

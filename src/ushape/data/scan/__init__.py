@@ -1,6 +1,7 @@
 """Read every image and label once: what the data set holds, and everything wrong with it.
 
-`case` reads one pair of files, `findings` compares the cases with each other.
+`case` reads the files of one case, `label` its label, `measure` takes the figures; `findings` and
+`geometry` compare the cases with each other; `threads` does several at a time.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ushape.data.layouts import Layout, Problem
+from ushape.data.layouts import CaseFiles, Layout, Problem
 from ushape.data.scan.case import CaseScan, scan_case
 from ushape.data.scan.findings import leave_out_odd_cases, warn_of_cases, warn_of_set
+from ushape.data.scan.geometry import outlier_ratio, warn_of_geometry
+from ushape.data.scan.measure import Inside
+from ushape.data.scan.threads import machine_budget, map_in_threads
 from ushape.errors import DataError
 from ushape.labels import Form, LabelWish
 
-__all__ = ["CaseScan", "Progress", "Scan", "scan_cases"]
+__all__ = ["CaseScan", "Inside", "Progress", "Scan", "outlier_ratio", "scan_cases"]
 
 Progress = Callable[[int, int], None]
 """Called with the number of cases done and the number of all cases."""
@@ -38,6 +42,8 @@ class Scan:
         label_counts: Pixels of every label value over all usable cases, by rising value.
         is_color: The label values are packed 0xRRGGBB colours.
         labels: The folder of the labels.
+        stack_mm: Edges of a voxel, z y x, where the cases are the slices of stacks.
+        channel_names: Of the images, where a file beside the data names them.
     """
 
     name: str
@@ -47,6 +53,8 @@ class Scan:
     label_counts: dict[int, int]
     is_color: bool
     labels: Path | None = None
+    stack_mm: tuple[float, float, float] | None = None
+    channel_names: tuple[str, ...] = ()
 
     @property
     def form(self) -> Form:
@@ -86,34 +94,39 @@ class Scan:
 
 
 def scan_cases(
-    layout: Layout, *, wish: LabelWish | None = None, progress: Progress | None = None
+    layout: Layout,
+    *,
+    wish: LabelWish | None = None,
+    align: bool = False,
+    progress: Progress | None = None,
 ) -> Scan:
-    """Read all cases, one at a time, and collect figures and problems.
+    """Read all cases, in threads, and collect figures and problems.
 
     Args:
         layout: What `find_cases` found.
         wish: What a person says about the labels.
-        progress: Called after every case.
+        align: Resample labels that lie on another grid than their image, instead of leaving
+            their cases out.
+        progress: Called after every case, from the calling thread.
 
     Raises:
         DataError: No usable case is left; the message lists the first problems.
     """
-    problems = list(layout.problems)
-    cases: list[CaseScan] = []
-    for number, files in enumerate(layout.cases, start=1):
-        result = scan_case(files, wish)
-        if isinstance(result, Problem):
-            problems.append(result)
-        else:
-            cases.append(result)
-        if progress is not None:
-            progress(number, len(layout.cases))
-    cases, odd = leave_out_odd_cases(cases)
+    budget = machine_budget()
+
+    def scan_one(files: CaseFiles) -> CaseScan | Problem:
+        return scan_case(files, wish, is_alignable=align, budget=budget)
+
+    found = map_in_threads(scan_one, layout.cases, progress)
+    problems = [*layout.problems, *(each for each in found if isinstance(each, Problem))]
+    cases = [each for each in found if isinstance(each, CaseScan)]
+    cases, odd = leave_out_odd_cases(cases, is_stack=layout.stack_mm is not None)
     problems += odd
     if not cases:
         raise _nothing_left(layout.root, problems)
     problems += warn_of_cases(cases)
     problems += warn_of_set(layout.root, cases)
+    problems += warn_of_geometry(layout.root, cases)
     return Scan(
         name=layout.name,
         root=layout.root,
@@ -122,6 +135,8 @@ def scan_cases(
         label_counts=_pool(cases),
         is_color=any(case.has_label_colors for case in cases),
         labels=layout.labels,
+        stack_mm=layout.stack_mm,
+        channel_names=layout.channel_names,
     )
 
 

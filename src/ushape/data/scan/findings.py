@@ -10,23 +10,73 @@ from dataclasses import replace
 from pathlib import Path
 
 from ushape.data.layouts import Problem
-from ushape.data.scan.case import MAX_LABEL_VALUES, CaseScan
+from ushape.data.scan.case import CaseScan
+from ushape.data.scan.label import MAX_LABEL_VALUES
+from ushape.sizes import format_size
 
 _MAX_NAMED = 5
 _KINDS = {1: "grey", 3: "colour"}
+_DIMS = {2: "a 2D picture", 3: "a volume"}
 
 
-def leave_out_odd_cases(cases: list[CaseScan]) -> tuple[list[CaseScan], list[Problem]]:
-    """Leave out cases that do not fit the majority: channels of images, form of labels.
+def leave_out_odd_cases(
+    cases: list[CaseScan], *, is_stack: bool = False
+) -> tuple[list[CaseScan], list[Problem]]:
+    """Leave out cases that do not fit the majority: axes and channels of images, form of labels.
+
+    Args:
+        cases: All that can be read.
+        is_stack: They are slices of stacks, all alike in one stack.
 
     Returns:
         The remaining cases, with grey labels of colour files as packed colours where the
         others are colours; and an error for every case left out.
     """
-    cases, problems = _same_channels(cases)
-    cases, more = _same_masks(cases)
-    cases, others = _same_label_colors(cases)
-    return cases, problems + more + others
+    problems: list[Problem] = []
+    for leave_out in (_same_dims, _same_channels, _same_masks, _same_label_colors):
+        cases, more = leave_out(cases)
+        problems += more
+    if is_stack:
+        cases, more = _same_slices(cases)
+        problems += more
+    return cases, problems
+
+
+def _same_dims(cases: list[CaseScan]) -> tuple[list[CaseScan], list[Problem]]:
+    """Leave out pictures among volumes, or volumes among pictures."""
+    kinds = Counter(len(case.size) for case in cases)
+    if len(kinds) < 2:
+        return cases, []
+    usual, num_usual = kinds.most_common(1)[0]
+    problems = [
+        Problem(
+            case.image,
+            f"the image is {_DIMS[len(case.size)]} ({format_size(case.size)}), {num_usual} of "
+            f"{len(cases)} are {_DIMS[usual].removeprefix('a ')}s: train on one kind at a time",
+            "error",
+        )
+        for case in cases
+        if len(case.size) != usual
+    ]
+    return [case for case in cases if len(case.size) == usual], problems
+
+
+def _same_slices(cases: list[CaseScan]) -> tuple[list[CaseScan], list[Problem]]:
+    """Leave out slices that differ from most of their stack."""
+    kinds: dict[str | None, Counter[tuple[tuple[int, ...], str]]] = {}
+    for case in cases:
+        kinds.setdefault(case.group, Counter())[case.size, case.dtype] += 1
+    usual = {group: counts.most_common(1)[0][0] for group, counts in kinds.items()}
+    kept, problems = [], []
+    for case in cases:
+        size, dtype = usual[case.group]
+        if (case.size, case.dtype) == (size, dtype):
+            kept.append(case)
+            continue
+        text = f"the slice has {format_size(case.size)} pixels of {case.dtype}, most of its stack "
+        text += f"have {format_size(size)} of {dtype}: all slices of a stack must be alike"
+        problems.append(Problem(case.image, text, "error"))
+    return kept, problems
 
 
 def _same_masks(cases: list[CaseScan]) -> tuple[list[CaseScan], list[Problem]]:
@@ -37,7 +87,7 @@ def _same_masks(cases: list[CaseScan]) -> tuple[list[CaseScan], list[Problem]]:
     usual, num_usual = kinds.most_common(1)[0]
     problems = [
         Problem(
-            case.label or case.image,
+            case.label_file,
             f"the label has {_form_text((case.form, case.mask_names))}, {num_usual} of "
             f"{len(cases)} labels have {_form_text(usual)}: save all in one way",
             "error",
@@ -61,14 +111,18 @@ def _same_channels(cases: list[CaseScan]) -> tuple[list[CaseScan], list[Problem]
     problems = [
         Problem(
             case.image,
-            f"the image is {_KINDS[case.num_channels]}, {num_usual} of {len(cases)} images are "
-            f"{_KINDS[usual]}: save all in one way",
+            f"the image is {_kind(case.num_channels)}, {num_usual} of {len(cases)} images are "
+            f"{_kind(usual)}: save all in one way",
             "error",
         )
         for case in cases
         if case.num_channels != usual
     ]
     return [case for case in cases if case.num_channels == usual], problems
+
+
+def _kind(num_channels: int) -> str:
+    return _KINDS.get(num_channels, f"of {num_channels} channels")
 
 
 def _same_label_colors(cases: list[CaseScan]) -> tuple[list[CaseScan], list[Problem]]:
@@ -87,7 +141,7 @@ def _same_label_colors(cases: list[CaseScan]) -> tuple[list[CaseScan], list[Prob
         else:
             kind, others = ("grey", "colours") if keep_colors else ("coloured", "grey")
             text = f"the label is {kind}, most others are {others}: save all labels in one way"
-            problems.append(Problem(case.label or case.image, text, "error"))
+            problems.append(Problem(case.label_file, text, "error"))
     return kept, problems
 
 
@@ -107,10 +161,11 @@ def warn_of_cases(cases: list[CaseScan]) -> list[Problem]:
         if len(case.label_counts) == 1:
             value = _text(next(iter(case.label_counts)), case)
             text = f"the label is empty: it holds one value only ({value})"
-            problems.append(Problem(case.label or case.image, text, "warning"))
+            problems.append(Problem(case.label_file, text, "warning"))
         earlier = first_with.setdefault(case.image_hash, case)
         if earlier is not case:
-            text = f"the same picture as {earlier.image.name}: a copy in training and validation"
+            kind = "picture" if len(case.size) == 2 else "volume"
+            text = f"the same {kind} as {earlier.image.name}: a copy in training and validation"
             problems.append(Problem(case.image, f"{text} spoils the score", "warning"))
     return problems
 
@@ -149,14 +204,14 @@ def _seen_once(root: Path, holders: dict[int, list[CaseScan]], num_marked: int) 
     for value, among in sorted(holders.items()):
         count = among[0].label_counts[value]
         if len(among) == 1 and (count == 1 or num_marked > 1):
-            name = (among[0].label or among[0].image).name
-            pixels = "1 pixel" if count == 1 else f"{count} pixels"
+            name = among[0].label_file.name
+            pixels = f"{count} {among[0].unit}{'s' * (count != 1)}"
             found.append((f"{_text(value, among[0])} ({pixels} in {name})", among[0]))
     if not found:
         return []
     listed = ", ".join(text for text, _ in found[:_MAX_NAMED])
     more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
-    path = (found[0][1].label or found[0][1].image) if len(found) == 1 else root
+    path = found[0][1].label_file if len(found) == 1 else root
     text = f"label values seen in one case only: {listed}{more}; if they are not meant, resampling"
     return [Problem(path, f"{text} or JPEG may have made them", "warning")]
 

@@ -179,7 +179,7 @@ def _disc(rng: np.random.Generator, canvas: _Slice, centre: float, gap: float) -
         1.0,
     )
     canvas.label[(rim > 0) & free] = DISC
-    if rng.random() < 0.6 - 0.3 * health:
+    if rng.random() < 0.3 - 0.25 * health:
         _protrusion(rng, canvas, u - depth, v, thickness)
 
 

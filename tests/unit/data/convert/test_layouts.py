@@ -271,6 +271,7 @@ class TestVolumes:
                 name,
                 done.out / "imagesTr" / f"{name}.nii.gz",
                 done.out / "labelsTr" / f"{name}.nii.gz",
+                frames_are_channels=True,
             )
             for name in done.cases
         )

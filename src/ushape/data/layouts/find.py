@@ -1,0 +1,109 @@
+"""Recognise the layout of a data set. Of the files, nothing is opened but tables of their names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from ushape.data.io import READ_FORMATS
+from ushape.data.layouts.case_folders import find_case_folders, why_not_case_folders
+from ushape.data.layouts.cases import LAYOUT_KINDS, Layout
+from ushape.data.layouts.folders import find_in_folders, find_in_nnunet, of_pictures_themselves
+from ushape.data.layouts.listing import folder_named
+from ushape.data.layouts.manifest import find_manifest, read_manifest
+from ushape.data.layouts.places import EXPECTED, IMAGE_FOLDERS, LABEL_FOLDERS, no_layout
+from ushape.data.layouts.slices import as_slices
+from ushape.errors import ConfigError, DataError, unknown_name
+
+
+def find_cases(
+    root: str | Path,
+    *,
+    label_folder: str | None = None,
+    endings: Collection[str] = READ_FORMATS,
+    kind: str | None = None,
+    stack_mm: tuple[float, float, float] | None = None,
+) -> Layout:
+    """Find the images of a data set and their labels.
+
+    In this order, the first that is there: a manifest; `images/ + labels/` (also in `train/`);
+    `imagesTr/ + labelsTr/` of nnU-Net and the Decathlon; one folder a case. See docs/layouts.md.
+
+    Args:
+        root: The folder of the data set, or its manifest (CSV or JSON).
+        label_folder: Name of the folder beside `images/` to take the labels from.
+        endings: Of the images that are looked for.
+        kind: One of `LAYOUT_KINDS`, instead of what is recognised.
+        stack_mm: Voxel edges, z y x, where the images are the slices of stacks.
+
+    Raises:
+        DataError: There is no such folder, or no image with a label in it.
+        ConfigError: The kind is not known, or does not go with the folder of labels.
+    """
+    root = Path(root).expanduser()
+    if kind is not None and kind not in LAYOUT_KINDS:
+        raise ConfigError("--layout: " + unknown_name("layout", kind, LAYOUT_KINDS))
+    if label_folder is not None and kind not in (None, "folders"):
+        raise ConfigError(
+            f"--label-folder {label_folder} goes with --layout folders, not {kind}: leave one out"
+        )
+    if not root.exists():
+        raise DataError(f"{root}: there is no such folder; check the name")
+    if label_folder is not None:
+        kind = "folders"
+    layout = (
+        _recognised(root, endings) if kind is None else _said(root, endings, kind, label_folder)
+    )
+    return layout if stack_mm is None else as_slices(layout, stack_mm)
+
+
+def _said(root: Path, endings: Collection[str], kind: str, label_folder: str | None) -> Layout:
+    """Read the layout that a person says."""
+    if kind == "manifest":
+        path = root if root.is_file() else find_manifest(root, is_said=True)
+        assert path is not None
+        return read_manifest(path, root)
+    if root.is_file():
+        raise DataError(f"{root}: this is a file; give the folder of the data set; {EXPECTED}")
+    found: Layout | None
+    if kind == "folders":
+        found = find_in_folders(root, endings, label_folder=label_folder)
+    elif kind == "case-folders":
+        found = find_case_folders(root, endings)
+        if found is None:
+            raise no_layout(root, f"--layout {kind}: {why_not_case_folders(root, endings)}")
+    else:
+        found = find_in_nnunet(root, endings, kind=kind)
+    if found is None:
+        raise no_layout(root, f"--layout {kind}: {_what_lacks(root, kind)}")
+    return found
+
+
+def _recognised(root: Path, endings: Collection[str]) -> Layout:
+    manifest = root if root.is_file() else find_manifest(root)
+    if manifest is not None:
+        return read_manifest(manifest, root)
+    found = (
+        find_in_folders(root, endings)
+        or find_in_nnunet(root, endings)
+        or find_case_folders(root, endings)
+    )
+    if found is not None:
+        return found
+    if of_pictures_themselves(root, (*IMAGE_FOLDERS, *LABEL_FOLDERS)):
+        raise DataError(
+            f"{root}: this is the folder of the pictures themselves; give its parent "
+            f"{root.resolve().parent}, which has to hold images/ and labels/"
+        )
+    what = _what_lacks(root, "folders")
+    has_other = folder_named(root, (*IMAGE_FOLDERS, *LABEL_FOLDERS)) is not None
+    why = "" if has_other else why_not_case_folders(root, endings)
+    raise no_layout(root, f"{what}; {why}" if why else what)
+
+
+def _what_lacks(root: Path, kind: str) -> str:
+    if kind != "folders":
+        return "there are no folders imagesTr/ and labelsTr/"
+    if folder_named(root, IMAGE_FOLDERS) is not None:
+        return "there are images but no folder with labels"
+    return "there is no images/ folder"

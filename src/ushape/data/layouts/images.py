@@ -1,0 +1,149 @@
+"""Find images to predict, which need no labels."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from ushape.data.io import READ_FORMATS
+from ushape.data.layouts.cases import CaseFiles
+from ushape.data.layouts.listing import (
+    content_of,
+    folder_named,
+    images_in,
+    in_order,
+    inner_folders,
+    is_image,
+    is_image_folder,
+    name_of,
+    split_name,
+)
+from ushape.data.layouts.places import IMAGE_FOLDERS
+from ushape.errors import DataError
+
+_NUMBERED_FOLDERS = ("imagestr", "imagests")
+
+
+def find_images(
+    path_or_glob: str | Path, *, endings: Collection[str] = READ_FORMATS
+) -> tuple[Path, ...]:
+    """Find the images to predict, in natural order.
+
+    Args:
+        path_or_glob: A file; a folder with a DICOM series or an OME-Zarr image; a folder of images
+            (its `images/` when it holds none itself); or a pattern such as `scans/*.tif`, where
+            `**` goes into folders.
+        endings: Of the images that are looked for in folders and by patterns.
+
+    Raises:
+        DataError: Nothing is found.
+    """
+    given = str(path_or_glob)
+    path = Path(path_or_glob).expanduser()
+    if path.is_file() or is_image_folder(path, endings):
+        return (path,)
+    if path.is_dir():
+        found = images_in(path, endings)
+        inner = folder_named(path, IMAGE_FOLDERS)
+        if not found and inner is not None:
+            found = images_in(inner, endings)
+        if found:
+            return tuple(found)
+        raise DataError(f"{given}: no image of a known format; it holds {content_of(path)}")
+    if not glob.has_magic(given):
+        raise DataError(f"{given}: there is no such file or folder; check the name")
+    matches = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207
+    images = in_order(match for match in matches if is_image(match, endings))
+    if not images:
+        raise DataError(
+            f"{given}: the pattern matches no image of a known format "
+            f"({len(matches)} other files or folders); check it, and quote it in the shell"
+        )
+    return tuple(images)
+
+
+def find_inputs(path_or_glob: str | Path, *, num_channels: int = 1) -> tuple[CaseFiles, ...]:
+    """Find the images to predict, as cases without labels.
+
+    Channels in several files are joined where they can be told from images of their own: by their
+    numbers (`_0000`) in nnU-Net's folders `imagesTr` and `imagesTs`, and elsewhere if every name
+    has just as many of them as the model wants; or as one folder for each channel.
+
+    Args:
+        path_or_glob: As for `find_images`; also a folder of one folder for each channel.
+        num_channels: Of the model.
+
+    Raises:
+        DataError: Nothing is found, or channels are missing.
+    """
+    path = Path(path_or_glob).expanduser()
+    if num_channels > 1 and path.is_dir() and not is_image_folder(path):
+        place = path if images_in(path) else folder_named(path, IMAGE_FOLDERS) or path
+        folders = [folder for folder in inner_folders(place) if images_in(folder)]
+        if not images_in(place) and len(folders) == num_channels:
+            return _from_folders(folders)
+    return join_files(find_images(path_or_glob), num_channels=num_channels)
+
+
+def join_files(images: Sequence[Path], *, num_channels: int = 1) -> tuple[CaseFiles, ...]:
+    """Make cases of image files, channels of one image in one case; see `find_inputs`.
+
+    Raises:
+        DataError: A file of nnU-Net's layout lacks channels that others have.
+    """
+    numbered: dict[tuple[Path, str], dict[int, Path]] = {}
+    for image in images:
+        case, number = split_name(image)
+        numbered.setdefault((image.parent, case), {})[number or 0] = image
+    wanted = set(range(num_channels))
+    are_all = sum(len(found) for found in numbered.values()) == len(images)
+    fit = are_all and all(set(found) == wanted for found in numbered.values())
+    if num_channels > 1 and fit:
+        return tuple(_case(case, found) for (_, case), found in numbered.items())
+    if num_channels > 1:
+        _check_numbers(numbered, num_channels)
+    return tuple(CaseFiles(case_name(image), image, None) for image in images)
+
+
+def _check_numbers(numbered: dict[tuple[Path, str], dict[int, Path]], num_channels: int) -> None:
+    for (folder, case), found in numbered.items():
+        if folder.name.lower() in _NUMBERED_FOLDERS and len(found) not in (1, num_channels):
+            has = ", ".join(found[number].name for number in sorted(found))
+            raise DataError(
+                f"{folder}: case {case!r} has {len(found)} channels ({has}), the model takes "
+                f"{num_channels}: add the others"
+            )
+
+
+def _case(name: str, files: dict[int, Path]) -> CaseFiles:
+    paths = tuple(files[number] for number in sorted(files))
+    return CaseFiles(name, paths[0], None, channels=paths if len(paths) > 1 else ())
+
+
+def _from_folders(folders: Sequence[Path]) -> tuple[CaseFiles, ...]:
+    found: dict[str, dict[int, Path]] = {}
+    for number, folder in enumerate(folders):
+        for image in images_in(folder):
+            found.setdefault(name_of(image), {})[number] = image
+    for name, files in found.items():
+        missing = [folder.name for n, folder in enumerate(folders) if n not in files]
+        if missing:
+            raise DataError(
+                f"{folders[0].parent}: case {name!r} is not in {', '.join(missing)}/: "
+                "add that channel"
+            )
+    return tuple(_case(name, files) for name, files in found.items())
+
+
+def case_name(image: Path) -> str:
+    """Name the case of an image: its name without the ending.
+
+    In nnU-Net's folders (`imagesTr`, `imagesTs`) also without the number of its channel.
+
+    >>> case_name(Path("images/a_0000.png")), case_name(Path("imagesTs/a_0000.png"))
+    ('a_0000', 'a')
+    """
+    if image.parent.name.lower() in _NUMBERED_FOLDERS:
+        return split_name(image)[0]
+    return name_of(image)

@@ -1,0 +1,62 @@
+"""Start from the weights of a trained model: a branch added to it, other classes, more data."""
+
+from __future__ import annotations
+
+from ushape.bundle import load_bundle
+from ushape.config.schema import PreprocessConfig
+from ushape.errors import ConfigError
+from ushape.nets.network import SegmentationNetwork
+
+MAY_DIFFER = ("heads.", "branch.")
+"""Parts that a network may have in another form, or beyond those of the model it starts from."""
+
+_MAX_NAMED = 3
+
+
+def take_weights(
+    network: SegmentationNetwork, model: str, preprocess: PreprocessConfig
+) -> tuple[str, ...]:
+    """Give a network the weights of a trained model wherever both have the same part.
+
+    Only heads and branches may differ: they are as many as there are classes, and a branch may be
+    what is new.
+
+    Args:
+        network: To start.
+        model: A run folder or a model file.
+        preprocess: How the new run prepares its images.
+
+    Returns:
+        What to tell the person: what was taken, what starts anew, what is prepared differently.
+
+    Raises:
+        BundleError: There is no such model, or it is damaged.
+        ConfigError: It is another network.
+    """
+    bundle = load_bundle(model)
+    given = bundle.network.state_dict()
+    own = network.state_dict()
+    fitting = {
+        key: value for key, value in given.items() if key in own and own[key].shape == value.shape
+    }
+    odd = [key for key in {**given, **own} if key not in fitting and not _may_differ(key)]
+    if odd:
+        listed = ", ".join(odd[:_MAX_NAMED]) + (", ..." if len(odd) > _MAX_NAMED else "")
+        raise ConfigError(
+            f"train.start_from = {model}: {len(odd)} of its weights do not fit {network.spec.name} "
+            f"as it is set here ({listed}): take over that run's settings too, with --config "
+            "RUN/config.yaml"
+        )
+    network.load_state_dict({**own, **fitting})
+    new = sorted({key.split(".")[0] for key in own if key not in fitting})
+    fresh = f"; new: {', '.join(new)}" if new else ""
+    notes = [f"started from the weights of {bundle.path}{fresh}"]
+    if bundle.header.preprocess != preprocess:
+        notes.append(
+            f"images are prepared otherwise than for {bundle.path}: its weights suit them less"
+        )
+    return tuple(notes)
+
+
+def _may_differ(key: str) -> bool:
+    return key.startswith(MAY_DIFFER)
