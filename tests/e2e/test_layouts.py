@@ -1,4 +1,4 @@
-"""A data set in nnU-Net's layout, with its dataset.json, through plan and train."""
+"""Data sets in every layout through plan, train and convert."""
 
 from __future__ import annotations
 
@@ -126,3 +126,82 @@ def test_volumes_come_back_from_other_layouts(tmp_path, layout):
         theirs = read_volume(back / path.relative_to(first))
         assert mine.grid.is_same(theirs.grid, 1e-6)
         np.testing.assert_array_equal(mine.values, theirs.values)
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    """Volumes, a folder for each case."""
+    drawn, root = tmp_path / "drawn", tmp_path / "scans"
+    write_dataset("discs", drawn, cases=3, size=(8, 32, 32), seed=0, spacing_mm=(4, 1, 1))
+    for number in range(3):
+        case = root / f"subject_{number}"
+        case.mkdir(parents=True)
+        for inner, name in (("images", "mr"), ("labels", "mr_seg")):
+            file = drawn / inner / f"discs_{number:03d}.nii.gz"
+            shutil.copy(file, case / f"{name}.nii.gz")
+    return root
+
+
+def call(*words: object) -> dict[str, object]:
+    result = CliRunner().invoke(app, [*map(str, words), "--json"])
+    assert result.exit_code == 0, result.output or result.exception
+    content: dict[str, object] = json.loads(result.stdout)
+    return content
+
+
+def test_one_folder_a_case_goes_to_nnunet_and_back(scans, tmp_path):
+    there, back = tmp_path / "nnunet", tmp_path / "back"
+    done = call("data", "convert", scans, "--out", there, "--to", "nnunet")
+    assert done["next"] == f"ushape plan {there}"
+    assert plan(there, steps=5).plan.fingerprint.spatial_dims == 3
+    call("data", "convert", there, "--out", back)
+    for case in find_cases(scans).cases:
+        for mine, theirs in ((case.image, "images"), (case.label, "labels")):
+            first = read_volume(mine)
+            again = read_volume(back / theirs / f"{case.id}.nii.gz")
+            assert first.grid.is_same(again.grid, 1e-6)
+            np.testing.assert_array_equal(first.values, again.values)
+
+
+def test_a_manifest_gives_spacing_and_subjects_to_what_is_converted(tmp_path):
+    rows = ["image,label,id,subject,spacing_mm"]
+    for number in range(2):
+        values = np.random.default_rng(number).integers(0, 99, (8, 16, 16))
+        np.save(tmp_path / f"i{number}.npy", values.astype(np.uint16))
+        np.save(tmp_path / f"l{number}.npy", (values > 50).astype(np.uint8))
+        rows.append(f"i{number}.npy,l{number}.npy,c{number},anna,3x1x0.5")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows))
+    call("data", "convert", tmp_path, "--out", tmp_path / "out")
+    volume = read_volume(tmp_path / "out" / "images" / "c1.nii.gz")
+    assert volume.grid.spacing_mm == (3.0, 1.0, 0.5)
+    np.testing.assert_array_equal(volume.values[0], np.load(tmp_path / "i1.npy"))
+    assert (tmp_path / "out" / "groups.csv").read_text() == "case,group\nc0,anna\nc1,anna\n"
+
+
+def test_the_layout_is_printed_and_can_be_overridden(scans, tmp_path):
+    write_dataset("cells", scans / "pictures", cases=3, size=(64, 64), seed=0)
+    for inner in ("images", "labels"):
+        (scans / "pictures" / inner).rename(scans / inner)
+    first = CliRunner().invoke(app, ["plan", str(scans)])
+    assert "3 cases in images + labels" in first.output
+    said = CliRunner().invoke(app, ["plan", str(scans), "--layout", "case-folders"])
+    assert "3 cases in */ (mr + seg)" in said.output
+    done = call("data", "convert", scans, "--out", tmp_path / "out", "--layout", "folders")
+    assert len(done["cases"]) == 3
+    wrong = ["data", "convert", str(scans), "--out", str(tmp_path / "no"), "--layout", "msd"]
+    assert "--layout msd: there are no folders" in str(CliRunner().invoke(app, wrong).exception)
+    clash = CliRunner().invoke(app, [*wrong, "--from", "coco"])
+    assert "--layout msd is of data sets" in str(clash.exception)
+
+
+def test_pictures_as_a_stack(tmp_path):
+    write_dataset("membrane", tmp_path, cases=6, size=(64, 64), seed=0)
+    prepared = plan(tmp_path, steps=5, stack="50x4x4nm")
+    found = prepared.plan.fingerprint
+    assert (found.is_stack, found.median_size) == (True, (6, 64, 64))
+    assert found.spacing_mm == pytest.approx((50e-6, 4e-6, 4e-6))
+    assert set(found.groups.values()) == {"membrane"}
+    (train,) = prepared.cases(prepared.plan.split.train)
+    assert train.image_paths == tuple(
+        tmp_path / "images" / f"{name}.png" for name in prepared.plan.split.train
+    )

@@ -33,6 +33,7 @@ from ushape.data.io import Grid, write_label_volume, write_volume
 from ushape.data.layouts import find_cases
 from ushape.data.preprocess import prepare_cases
 from ushape.data.scan import scan_cases
+from ushape.data.stacks import join_slices
 from ushape.labels import LabelWish
 from ushape.nets import geometry_of, make_spec
 from ushape.plan import settle_wish, take_fingerprint
@@ -219,16 +220,16 @@ PICTURES = [
 ]
 
 
-def understood(root):
+def understood(root, stack_mm=None):
     """Return the fingerprint without what names the layout, and the cases."""
-    layout = find_cases(root)
+    layout = find_cases(root, stack_mm=stack_mm)
     scan = scan_cases(layout, wish=layout.wish)
     found = take_fingerprint(scan, settle_wish(scan, LabelWish(), layout.wish))
     assert [problem for problem in scan.problems if problem.severity == "error"] == []
     return replace(found, name="", root=Path(), layout=""), layout
 
 
-def first_batch(layout, found, cache):
+def first_batch(cases, found, cache):
     """Prepare the cases and cut the first batch, augmented."""
     dims = found.spatial_dims
     options = {"spatial_dims": dims, "levels": 3, "width": 4}
@@ -250,7 +251,7 @@ def first_batch(layout, found, cache):
         sampling=SamplingConfig(foreground_fraction=0.5),
     )
     prepared = prepare_cases(
-        layout.cases, found.labels, config.preprocess, cache, sampling=config.sampling
+        cases, found.labels, config.preprocess, cache, sampling=config.sampling
     )
     spec = make_spec("unet_padding", in_channels=found.channels, classes=3, **options)
     return make_batch(
@@ -272,7 +273,7 @@ def reference(request, tmp_path_factory):
     folders(root, cases, Format(".npz"))
     describe(root, request.param)
     found, layout = understood(root)
-    return cases, found, first_batch(layout, found, tmp_path_factory.mktemp("cache"))
+    return cases, found, first_batch(layout.cases, found, tmp_path_factory.mktemp("cache"))
 
 
 def check(reference, write, ending, tmp_path):
@@ -284,7 +285,7 @@ def check(reference, write, ending, tmp_path):
     write(root, cases, Format(ending))
     found, layout = understood(root)
     assert found == expected
-    mine = first_batch(layout, found, tmp_path / "cache")
+    mine = first_batch(layout.cases, found, tmp_path / "cache")
     torch.testing.assert_close(mine.images, batch.images, rtol=0, atol=0)
     torch.testing.assert_close(mine.target, batch.target, rtol=0, atol=0)
 
@@ -305,6 +306,56 @@ def test_the_same_pictures(reference, write, ending, tmp_path):
     check(reference, write, ending, tmp_path)
 
 
+def slices_in_folders(root, values, label):
+    for number, (plane, marks) in enumerate(zip(values[0], label, strict=True)):
+        Format(".png").image(root / "images" / f"{number:02d}", plane[None])
+        Format(".png").label(root / "labels" / f"{number:02d}", marks)
+
+
+def slices_by_stack(root, values, label):
+    for number, (plane, marks) in enumerate(zip(values[0], label, strict=True)):
+        Format(".tif").image(root / "train" / "image" / "stack" / f"{number:02d}", plane[None])
+        Format(".npz").label(root / "train" / "label" / "stack" / f"{number:02d}", marks)
+
+
+def slices_in_nnunet(root, values, label):
+    for number, (plane, marks) in enumerate(zip(values[0], label, strict=True)):
+        Format(".tif").image(root / "imagesTr" / f"{number:02d}_0000", plane[None])
+        Format(".png").label(root / "labelsTr" / f"{number:02d}", marks)
+
+
+def slices_in_manifest(root, values, label):
+    rows = ["image,label,id,subject,slice"]
+    for number, (plane, marks) in enumerate(zip(values[0], label, strict=True)):
+        image = Format(".npy").image(root / f"a{len(label) - number}", plane[None])
+        mask = Format(".png").label(root / f"b{number}", marks)
+        rows.append(f"{image.name},{mask.name},{number:02d},stack,{number}")
+    (root / "manifest.csv").write_text("\n".join(rows))
+
+
+def test_the_same_stack(tmp_path):
+    """Slices in every layout are the same stack, and train as the volume that they make."""
+    values, label = draw(3)[IDS[0]]
+    whole = tmp_path / "whole"
+    folders(whole, {"v": (values[:1], label)}, Format(".nrrd"))
+    found, layout = understood(whole)
+    expected = first_batch(layout.cases, found, tmp_path / "cache")
+    stacks = []
+    for write in (slices_in_folders, slices_by_stack, slices_in_nnunet, slices_in_manifest):
+        root = tmp_path / write.__name__
+        root.mkdir()
+        write(root, values, label)
+        found, layout = understood(root, stack_mm=SPACING)
+        stacks.append(found)
+        joined = join_slices(layout.cases, found.case_ids, SPACING)
+        batch = first_batch(joined, found, tmp_path / f"cache_{write.__name__}")
+        assert torch.equal(batch.images, expected.images)
+        assert torch.equal(batch.target, expected.target)
+    assert all(found == stacks[0] for found in stacks)
+    assert stacks[0].median_size == SIZES[3]
+    assert stacks[0].spacing_mm == SPACING
+
+
 def test_what_is_compared_tells_data_apart(tmp_path):
     """One changed voxel, or spacing, is seen: else equality would mean little."""
     cases = draw(3)
@@ -316,7 +367,7 @@ def test_what_is_compared_tells_data_apart(tmp_path):
     (mine, layout), (other, changed) = (understood(tmp_path / name) for name in "ab")
     assert mine != other
     batches = [
-        first_batch(found, mine, tmp_path / f"cache{number}")
-        for number, found in enumerate((layout, changed))
+        first_batch(each.cases, mine, tmp_path / f"cache{number}")
+        for number, each in enumerate((layout, changed))
     ]
     assert not torch.equal(batches[0].images, batches[1].images)

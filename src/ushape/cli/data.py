@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ushape.cli import data_convert
+from ushape.cli import data_convert, data_preview
 from ushape.cli.output import (
     DataArgument,
     ForegroundOption,
@@ -167,3 +167,8 @@ def check(
         typer.echo(f"every case as a picture: {where}")
     if scan.errors:
         raise typer.Exit(1)
+
+
+app.command("preview", short_help="Draw training patches, varied as in training.")(
+    data_preview.preview
+)

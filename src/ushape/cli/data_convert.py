@@ -21,7 +21,8 @@ def convert(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="SOURCE", help="JSON or XML file of annotations, a folder of them, a data set."
+            metavar="SOURCE",
+            help="JSON or XML file of annotations, a folder of them, a data set, a manifest.",
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="New folder.")],
@@ -33,7 +34,8 @@ def convert(
         typer.Option(
             "--from",
             metavar="KIND",
-            help="coco, labelme, cvat, cvat-masks or layout. Default: what the files show.",
+            help="coco, labelme, cvat, cvat-masks, or layout: a data set in a layout that ushape "
+            "reads (docs/layouts.md). Default: what the files show.",
         ),
     ] = None,
     images: Annotated[
@@ -64,6 +66,14 @@ def convert(
         typer.Option(metavar="NAME=A+B", help="For nnU-Net: a class made of labels; repeatable."),
     ] = None,
     label_folder: LabelFolderOption = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Of data sets: folders, nnunet, msd, case-folders or manifest. Default: what is "
+            "recognised.",
+        ),
+    ] = None,
     line_width: Annotated[
         float | None, typer.Option(metavar="PIXELS", help="Width of annotated lines.")
     ] = None,
@@ -77,8 +87,9 @@ def convert(
 ) -> None:
     """Convert annotations or a data set to folders, nnU-Net's layout or the Decathlon's.
 
-    Reads COCO, LabelMe, CVAT (images 1.1, segmentation mask 1.1) and every layout that ushape
-    knows. Exit code 1 when cases are left out; each is named with the reason.
+    Reads COCO, LabelMe, CVAT (images 1.1, segmentation mask 1.1) and data sets of pictures and
+    volumes in every layout: images/ + labels/, nnU-Net, Decathlon, one folder a case, manifest.
+    Exit code 1 when cases are left out; each is named with the reason.
     """
     from typing import cast
 
@@ -93,6 +104,7 @@ def convert(
         ignore=parse_value(ignore) if ignore else None,
         regions=parse_regions(region or []),
         label_folder=label_folder,
+        layout=layout,
         line_width=line_width,
         point_radius=point_radius,
         channels=tuple(part.strip() for part in channels.split(",")) if channels else (),

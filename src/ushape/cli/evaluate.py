@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,7 +37,8 @@ ToleranceOption = Annotated[
 SpacingOption = Annotated[
     str | None,
     typer.Option(
-        metavar="Z,Y,X", help="Edges of a voxel in mm. Default: from the files, else pixels."
+        metavar="Z,Y,X",
+        help="Edges of a voxel in mm, or as 50x4x4nm. Default: from the files, else pixels.",
     ),
 ]
 IgnoreOption = Annotated[
@@ -152,25 +154,28 @@ def _print(evaluation: Evaluation, written: tuple[Path, Path]) -> None:
 
 
 def parse_spacing(text: str | None) -> tuple[float, ...] | None:
-    """Read `--spacing`: one number, or one an axis.
+    """Read `--spacing`: one number, or one an axis, in mm or with a unit.
 
     Raises:
-        ConfigError: A number is not positive.
+        ConfigError: A number is not positive, or the unit not known.
 
-    >>> parse_spacing("3,0.5,0.5")
-    (3.0, 0.5, 0.5)
+    >>> parse_spacing("3,0.5,0.5"), parse_spacing("2"), parse_spacing("50x4x4nm")
+    ((3.0, 0.5, 0.5), (2.0,), (5e-05, 4e-06, 4e-06))
     """
     from ushape.errors import ConfigError
+    from ushape.sizes import parse_spacing_mm
 
     if text is None:
         return None
+    is_one = not re.search("[,x×]", text, re.I)
     try:
-        edges = tuple(float(piece) for piece in text.split(","))
-    except ValueError:
-        edges = (-1.0,)
-    if not all(0 < edge < float("inf") for edge in edges):
-        raise ConfigError(f"--spacing {text}: give positive numbers in mm, such as 3,0.5,0.5")
-    return edges
+        edges = parse_spacing_mm(f"1x{text}" if is_one else text)
+    except ConfigError as error:
+        raise ConfigError(
+            f"--spacing {text}: give positive numbers, z, y and x, in mm or with a unit, such as "
+            "3,0.5,0.5 or 50x4x4nm"
+        ) from error
+    return edges[1:] if is_one else edges
 
 
 def more_lines(evaluation: Evaluation) -> list[str]:
@@ -187,10 +192,14 @@ def _tables(evaluation: Evaluation) -> list[str]:
     lines = []
     for start in range(0, len(others), 4):
         columns = others[start : start + 4]
-        lines += ["", f"{'':{width}}  " + "".join(f"{column:<26}" for column in columns)]
-        for number, name in enumerate(evaluation.class_names):
-            cells = (_cell(column, evaluation.class_means[column][number]) for column in columns)
-            lines.append(f"{name:{width}}  " + "".join(f"{cell:<26}" for cell in cells))
+        rows = [
+            [_cell(column, evaluation.class_means[column][number]) for column in columns]
+            for number in range(len(evaluation.class_names))
+        ]
+        wide = max(24, *(len(cell) for row in rows for cell in row)) + 2
+        lines += ["", f"{'':{width}}  " + "".join(f"{column:<{wide}}" for column in columns)]
+        for name, row in zip(evaluation.class_names, rows, strict=True):
+            lines.append(f"{name:{width}}  " + "".join(f"{cell:<{wide}}" for cell in row))
     return [line.rstrip() for line in lines]
 
 

@@ -115,15 +115,15 @@ def predict(
             }
         )
     elif summary.written:
-        done = len(cases) - len(problems)
-        typer.echo(f"{done} of {len(cases)} images predicted into {out}")
+        done = summary.num_images - len(problems)
+        typer.echo(f"{done} of {summary.num_images} images predicted into {out}")
     for note in summary.notes:
         typer.echo(f"  {note}", err=True)
     if len(problems) == 1 and not summary.written:
         raise DataError(problems[0])
     print_problems(problems)
     if not summary.written:
-        raise DataError(f"none of the {len(cases)} images could be predicted")
+        raise DataError(f"none of the {summary.num_images} images could be predicted")
     if problems:
         raise typer.Exit(1)
 

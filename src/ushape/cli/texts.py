@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ushape.cli.fine_texts import second_pass_rows
 from ushape.config.load import config_tree
 from ushape.config.schema import RunConfig
 from ushape.data.scan import Scan
@@ -83,7 +84,7 @@ def _target_rows(config: RunConfig) -> list[tuple[str, str, str]]:
         sigmas = ", ".join(f"{sigma:g}" for sigma in lines.sigma)
         how = "blurred copies beside them" if lines.mode == "blurred" else "graded by distance"
         rows.append(("lines", f"{', '.join(lines.classes)}: {how}, sigma {sigmas}", ""))
-    return rows
+    return rows + second_pass_rows(config.fine)
 
 
 def _loss_text(loss: LossText) -> str:

@@ -143,6 +143,7 @@ def train(
 
     Ctrl-C saves and stops (exit code 3); the same command with --out and --resume goes on.
     """
+    from ushape.cli.fine_texts import box_lines
     from ushape.cli.live import LiveLine
     from ushape.cli.texts import evaluation_lines, plan_lines
     from ushape.config.load import read_assignments
@@ -212,6 +213,8 @@ def train(
         typer.echo(f"trained {run.fit.steps} steps in {format_duration(run.fit.seconds)}")
         if run.evaluation:
             typer.echo("\n".join(evaluation_lines(run.evaluation)))
+            if run.evaluation.boxes:
+                typer.echo("\n".join(box_lines(run.evaluation.boxes)))
         typer.echo(f"model   {run.bundle}\nreport  {run.report}")
     if has_errors or (run.evaluation and run.evaluation.problems):
         raise typer.Exit(1)

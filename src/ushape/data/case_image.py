@@ -8,18 +8,25 @@ from pathlib import Path
 import numpy as np
 
 from ushape.data.io import Grid, Header, Volume, read_header, read_volume
+from ushape.data.io.grid import Placed
 from ushape.data.layouts import CaseFiles
 from ushape.errors import DataError
+from ushape.sizes import format_size
 
 
 def read_case_header(case: CaseFiles) -> Header:
     """Read size, type and place of a case's image, without its voxels; of a stack, one slice's.
 
+    Of channels in several files it is the header of the first.
+
     Raises:
         DataError: The file cannot be read, or claims more than it can hold.
     """
     path = case.image_paths[0]
-    return read_header(path, axes=_axes(case, path))
+    header = read_header(path, axes=_axes(case, path))
+    if case.planes or case.spacing_mm is None:
+        return header
+    return replace(header, grid=_told(header, case.spacing_mm))
 
 
 def read_case_image(case: CaseFiles) -> Volume:
@@ -37,8 +44,18 @@ def read_case_image(case: CaseFiles) -> Volume:
     volume = read_volume(case.channels or case.image, axes=axes)
     if case.spacing_mm is None:
         return volume
-    grid = volume.grid
-    return replace(volume, grid=Grid.of(grid.size, case.spacing_mm, grid.origin_mm, grid.direction))
+    return replace(volume, grid=_told(volume, case.spacing_mm))
+
+
+def _told(image: Placed, spacing_mm: tuple[float, ...]) -> Grid:
+    grid = image.grid
+    if len(spacing_mm) != grid.spatial_dims:
+        raise DataError(
+            f"{image.name}: it has {grid.spatial_dims} axes ({format_size(grid.size)}), but "
+            f"{len(spacing_mm)} edges of a voxel were told: give one an axis, such as "
+            f"{'1 x 1' if grid.spatial_dims == 2 else '1 x 1 x 1'}"
+        )
+    return Grid.of(grid.size, spacing_mm, grid.origin_mm, grid.direction)
 
 
 def _axes(case: CaseFiles, path: Path) -> str | None:

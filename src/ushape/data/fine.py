@@ -125,6 +125,22 @@ def within_mask(target: npt.NDArray[Any], table: LabelTable, fine: FineConfig) -
     return found
 
 
+def coarse_masks(target: npt.NDArray[Any], table: LabelTable, fine: FineConfig) -> Masks:
+    """Give the mask of every coarse foreground class.
+
+    Args:
+        target: Of all classes, shape (*size).
+        table: All classes.
+        fine: Which of them are small, and what holds them.
+
+    Returns:
+        Shape (coarse class, *size); false where void.
+    """
+    masks = dict(zip(table.names[1:], class_masks(target, table), strict=True))
+    masks[str(fine.within)] = within_mask(target, table, fine)
+    return np.stack([masks[name] for name in coarse_table(table, fine).names[1:]])
+
+
 def small_sets(target: npt.NDArray[Any], table: LabelTable, fine: FineConfig) -> Any:
     """Turn a target of all classes into sets of the small ones: bit 0 void, bit k small class k.
 

@@ -80,10 +80,10 @@ class Placement:
             raise ShapeError(f"shape {values.shape} does not end in the file's size, {old}")
         lead = values.ndim - len(old)
         turned = values.transpose(*range(lead), *(lead + axis for axis in self.turn.order))
-        flipped = turned[(..., *(slice(None, None, -1 if f else 1) for f in self.turn.flips))]
+        flips: Any = (slice(None, None, -1 if flip else 1) for flip in self.turn.flips)
         ends = (start + edge for start, edge in zip(self.start, self.cropped, strict=True))
-        cut = (slice(start, end) for start, end in zip(self.start, ends, strict=True))
-        return flipped[(..., *cut)]
+        cut: Any = (slice(start, end) for start, end in zip(self.start, ends, strict=True))
+        return turned[(..., *flips)][(..., *cut)]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for a JSON file."""

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from ushape.data.io.volume import Values
 from ushape.data.masks import Masks
 from ushape.data.placement import Placement
-from ushape.data.preprocess.resample import PlaneWindow, axis_weights, mix, within_plane
+from ushape.data.preprocess.resample import PlaneWindow, mix, within_plane
+from ushape.data.preprocess.weights import axis_weights
 from ushape.data.targets import class_masks, likely_masks, most_likely
 from ushape.labels import LabelTable
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ushape.data.io import Grid, LabelVolume, align, canonical_turn
 from ushape.errors import DataError
 from ushape.metrics.checks import Mask
+from ushape.sizes import format_size
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ def place_on(
     Raises:
         DataError: The prediction lies on another grid; the message has the numbers.
     """
+    if truth.grid.spatial_dims != prediction.grid.spatial_dims:
+        raise DataError(
+            f"{prediction.path}: {_kind(prediction.grid)}, the truth {truth.path} is "
+            f"{_kind(truth.grid)}: give predictions of the same images"
+        )
     is_flat = truth.grid.spatial_dims == 2
     if truth.grid.is_same(prediction.grid) or (is_flat and truth.grid.size == prediction.grid.size):
         return prediction
@@ -62,10 +68,14 @@ def place_on(
     return replace(prediction, masks=np.stack(masks), grid=truth.grid)
 
 
+def _kind(grid: Grid) -> str:
+    return f"a {'picture' if grid.spatial_dims == 2 else 'volume'} of {format_size(grid.size)}"
+
+
 def _turn(prediction: CaseLabels, grid: Grid) -> CaseLabels | None:
     """Exchange and flip axes so that the voxels stand as `grid` has them, if that is all."""
     mine = prediction.grid
-    if mine.spatial_dims != grid.spatial_dims or mine.spacing_mm is None or grid.spacing_mm is None:
+    if mine.spacing_mm is None or grid.spacing_mm is None:
         return None
     there, back = canonical_turn(mine), canonical_turn(grid)
     if not there.new.is_same(back.new):

@@ -136,7 +136,8 @@ def _offer_both(
     sides = (prediction, truth)
     if wish.foreground is not None and "values" not in (prediction.form, truth.form):
         raise ConfigError(
-            f"--foreground: the truth is {truth.kind}, and so is the prediction; leave it out"
+            f"--foreground: the predictions are {prediction.kind}, the truth {truth.kind}, and "
+            "neither has values; leave it out"
         )
     valued = [number for number in (1, 0) if sides[number].form == "values"]
     if valued and said:
@@ -201,8 +202,8 @@ def _table_said(
             "numbers of objects or grey levels, not classes; give label files with one value a "
             "class"
         )
-    if not is_strict:
-        counts.update((wish.names or {}).values())
+    named = list((wish.names or {}).values())
+    counts.update(named[:1] if is_strict else named)  # some cases have no background
     return choose_labels(counts, is_color=is_color, foreground=wish.foreground, names=wish.names)
 
 
@@ -211,14 +212,13 @@ def _count(cases: Iterable[LabelFiles]) -> tuple[Counter[int], bool]:
     counts: Counter[int] = Counter()
     is_color, first = False, None
     for case in cases:
-        for files in case.planes or (case,):
-            try:
-                label = read_values(files.paths[0])
-            except DataError as error:
-                first = first or error
-                continue
-            is_color = is_color or label.is_color
-            counts.update(_tally(label.values))
+        try:
+            label = read_values(case.path)
+        except DataError as error:
+            first = first or error
+            continue
+        is_color = is_color or label.is_color
+        counts.update(_tally(label.values))
     if not counts and first is not None:
         raise first
     return counts, is_color
@@ -255,7 +255,8 @@ def _offer_masks(source: LabelSource, table: LabelTable | None, wish: ClassWish)
     form = source.form
     assert form != "values"
     given = source.mask_names or tuple(f"class_{k}" for k in range(1, source.num_masks + 1))
-    if wish.names is not None and set(list(wish.names)[1:]) != set(source.mask_names):
+    by_name = bool(source.mask_names) and set(source.mask_names) <= set(wish.names or ())
+    if wish.names is not None and not by_name:
         said = LabelWish(names=wish.names)
         given = choose_masks(given, form=form, overlap_fraction=0, wish=said).names[1:]
     elif form == "channels" and source.table is not None:

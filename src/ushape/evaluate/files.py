@@ -134,8 +134,6 @@ def _find(predictions: Path, truth: Path, label_folder: str | None) -> _Sides:
     predicted, true = settle(predicted, true.size), settle(true, predicted.size)
     if predictions.is_file() and truth.is_file():  # whatever they are called
         true = replace(true, files=dict(zip(predicted.files, true.files.values(), strict=True)))
-    if not predicted.files.keys() & true.files.keys() and predicted.spatial_dims == 2:
-        true = true.by_plane
     shared = tuple(sorted(predicted.files.keys() & true.files.keys(), key=natural_key))
     problems = [*predicted.problems, *true.problems]
     if not shared:
@@ -152,13 +150,11 @@ def _find(predictions: Path, truth: Path, label_folder: str | None) -> _Sides:
 
 def _tell(sides: _Sides, matched: Matched) -> Mapping[str, str]:
     """Say in a line each what was understood of both sides."""
-    dims = "volumes" if matched.truth.spatial_dims == 3 else "pictures"
-    return {
-        side: f"{len(source.files)} {dims}, {text}"
-        for side, source, text in zip(
-            ("prediction", "truth"),
-            (sides.prediction, sides.truth),
-            matched.told,
-            strict=True,
-        )
-    }
+    noun = "volume" if matched.truth.spatial_dims == 3 else "picture"
+    told = {}
+    for side, source, text in zip(
+        ("prediction", "truth"), (sides.prediction, sides.truth), matched.told, strict=True
+    ):
+        count = len(source.files)
+        told[side] = f"{count} {noun}{'s' * (count != 1)}, {text}"
+    return told

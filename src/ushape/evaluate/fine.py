@@ -41,7 +41,7 @@ class BoxScores:
         within: The class whose regions are looked into.
         class_names: The small classes.
         cases: By case.
-        means: Arm -> one interval for each small class, over cases; `loss` is the first arm less
+        means: Arm -> one interval for each small class, over cases; `lost` is the first arm less
             the second, over cases where both have a score.
     """
 
@@ -97,7 +97,7 @@ def summarise_boxes(
         arm: [[case.dice[arm][number] for case in cases] for number in range(len(class_names))]
         for arm in ARMS
     }
-    columns["loss"] = [
+    columns["lost"] = [
         (np.array(true) - np.array(predicted)).tolist()
         for true, predicted in zip(columns[ARMS[0]], columns[ARMS[1]], strict=True)
     ]

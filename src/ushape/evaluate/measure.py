@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
 
 from ushape.evaluate.settings import ScoreSettings
 from ushape.metrics import (
@@ -99,16 +102,29 @@ def _warping(pair: MaskPair) -> Scores:
     return {"warping_error": found.fraction, "topology_errors": float(found.num_errors)}
 
 
+def _boxed(pair: MaskPair) -> MaskPair:
+    """Cut away what lies around both masks, but for a voxel: objects there are none."""
+    found = ndimage.find_objects((pair.prediction | pair.truth).view(np.uint8))
+    if not found or found[0] is None:
+        return pair
+    box = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in found[0])
+    ignore = None if pair.ignore is None else pair.ignore[box]
+    return replace(pair, prediction=pair.prediction[box], truth=pair.truth[box], ignore=ignore)
+
+
 def _lines(pair: MaskPair) -> Scores:
+    pair = _boxed(pair)
     return {"cldice": centerline_scores(pair.prediction, pair.truth, ignore=pair.ignore).cldice}
 
 
 def _components(pair: MaskPair) -> Scores:
+    pair = _boxed(pair)
     error = component_error(pair.prediction, pair.truth, ignore=pair.ignore)
     return {"component_error": float(error)}
 
 
 def _objects(pair: MaskPair) -> Scores:
+    pair = _boxed(pair)
     masks = without_ignored(pair.prediction, pair.truth, pair.ignore)
     predicted, true = (label_regions(mask) for mask in masks)
     lesions = detection_scores(predicted, true)

@@ -103,10 +103,15 @@ def read_case(files: LabelFiles, reading: Reading, beside: Path | None = None) -
         found = _from_channels(files.paths[0], reading, files.image or beside)
     else:
         found = _from_folders(files, reading)
-    grid, edges = found.grid, files.spacing_mm
-    if edges is None or len(edges) != grid.spatial_dims:
-        return found
-    return replace(found, grid=Grid.of(grid.size, edges, grid.origin_mm, grid.direction))
+    return found if files.spacing_mm is None else with_spacing(found, files.spacing_mm)
+
+
+def with_spacing(labels: CaseLabels, edges: tuple[float, ...]) -> CaseLabels:
+    """Give a case other edges of its voxels, in mm; slices of a stack have none of their own."""
+    grid = labels.grid
+    if len(edges) != grid.spatial_dims:
+        return labels
+    return replace(labels, grid=Grid.of(grid.size, edges, grid.origin_mm, grid.direction))
 
 
 def read_values(path: Path, *, is_color: bool | None = None) -> LabelVolume:

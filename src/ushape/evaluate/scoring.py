@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ushape.errors import DataError
 from ushape.evaluate.case import CaseLabels, place_on
 from ushape.evaluate.evaluation import evaluate_masks
-from ushape.evaluate.read import LabelFiles, Reading, read_case
+from ushape.evaluate.read import LabelFiles, Reading, read_case, with_spacing
 from ushape.evaluate.scores import CaseScores
 from ushape.evaluate.settings import ScoreSettings
 from ushape.metrics import choose_regions
@@ -55,6 +55,11 @@ class Scorer:
         true = self.read_truth(case)
         beside = None if self.truth.form == "channels" else case.truth.path
         predicted = read_case(case.prediction, self.prediction, case.truth.image or beside)
+        edges = case.truth.spacing_mm
+        if edges is not None and predicted.grid.size == true.grid.size:
+            predicted = with_spacing(
+                predicted, edges
+            )  # it lies on the image, whose edges these are
         spacing_mm = self._spacing(true, predicted)
         predicted = place_on(predicted, true, is_resampled=self.is_resampled)
         if not self.is_decided:

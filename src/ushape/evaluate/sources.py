@@ -10,7 +10,6 @@ from pathlib import Path
 from ushape.data.io import Header, format_of, read_header, stem_of
 from ushape.data.layouts import (
     IMAGE_FOLDERS,
-    LABEL_FOLDERS,
     CaseFiles,
     Layout,
     find_cases,
@@ -25,6 +24,7 @@ RECORD = "predictions.json"
 """What `ushape predict` writes beside its files: the classes, their form, and what failed."""
 
 _NUMBERED_FOLDERS = ("labelsTr", "labelsTs")
+_OWN_FOLDERS = ("labels", "masks", "label", "mask", "labelstr")
 _PILES = ("TIFF stack", "NPY", "NPZ")
 """Formats that seldom say whether their first axis is z or the channels."""
 
@@ -60,14 +60,6 @@ class LabelSource:
     problems: tuple[str, ...] = ()
 
     @property
-    def by_plane(self) -> LabelSource:
-        """The same with every slice of a stack as a case of its own."""
-        planes = {
-            plane.name: plane for files in self.files.values() for plane in files.planes or (files,)
-        }
-        return replace(self, files=planes, spatial_dims=2)
-
-    @property
     def size(self) -> tuple[int, ...] | None:
         """Size of the first case; None where its axes are not decided."""
         if self.header is None or self.spatial_dims is None:
@@ -81,7 +73,7 @@ class LabelSource:
         """Say how the classes are held, for people."""
         if self.form == "values":
             return "label values"
-        return f"a {'folder' if self.form == 'folders' else 'channel'} of masks a class"
+        return f"one {'folder' if self.form == 'folders' else 'channel'} a class"
 
 
 def find_source(
@@ -98,12 +90,13 @@ def find_source(
     Raises:
         DataError: There is no such folder, or nothing in it, or one name twice.
     """
-    if root.is_file():
-        return _look(
-            LabelSource(root, "values", {stem_of(root): LabelFiles(stem_of(root), (root,))})
-        )
-    if not root.is_dir():
+    if not root.exists():
         raise DataError(f"{root}: there is no such folder or file; check the name")
+    if _is_label(root):
+        name = stem_of(root)
+        return _look(LabelSource(root, "values", {name: LabelFiles(name, (root,))}))
+    if root.is_file():
+        return _in_table(root)
     described = read_description(root)
     if described is None and root.name in _NUMBERED_FOLDERS:
         described = read_description(root.resolve().parent)
@@ -178,12 +171,11 @@ def _in_data_set(root: Path) -> LabelSource | None:
     try:
         return _of_layout(find_cases(root))
     except DataError:
-        if _files_in(root) or _class_folders(root):
-            return None
         inner = _label_folder(root)
         if inner is not None:
             return _in_folder(inner)
-        if any((root / name).is_dir() for name in (*IMAGE_FOLDERS, "imagesTr")):
+        has_labels = _files_in(root) or _class_folders(root)
+        if not has_labels and any((root / name).is_dir() for name in (*IMAGE_FOLDERS, "imagesTr")):
             raise
         return None
 
@@ -191,17 +183,15 @@ def _in_data_set(root: Path) -> LabelSource | None:
 def _of_layout(layout: Layout) -> LabelSource:
     labelled = [case for case in layout.cases if case.label_paths]
     files = {case.id: files_of(case) for case in labelled}
-    first = next((plane for case in labelled for plane in case.planes or (case,)), None)
-    names = tuple(mask.name for mask in first.masks) if first else ()
+    names = tuple(mask.name for mask in labelled[0].masks) if labelled else ()
     form: MaskForm = "folders" if names else "values"
     return LabelSource(layout.root, form, files, names, wish=layout.wish)
 
 
 def _label_folder(root: Path) -> Path | None:
-    """Find the labels beside images that nobody can read."""
-    names = {*LABEL_FOLDERS, *(name.lower() for name in _NUMBERED_FOLDERS[:1])}
+    """Find the labels of a data set whose images are not there."""
     places = [entry for parent in (root, root / "train") for entry in _entries(parent)]
-    found = (entry for entry in places if entry.is_dir() and entry.name.lower() in names)
+    found = (entry for entry in places if entry.is_dir() and entry.name.lower() in _OWN_FOLDERS)
     return next((entry for entry in found if _files_in(entry) or _class_folders(entry)), None)
 
 
@@ -288,8 +278,6 @@ def _is_label(path: Path) -> bool:
 def _look(source: LabelSource) -> LabelSource:
     """Look at the first file that can be read: how many axes, and what they are."""
     for files in source.files.values():
-        if files.planes:
-            return replace(source, spatial_dims=3)
         try:
             header = read_header(files.paths[0])
         except DataError:  # told when the case is read

@@ -10,6 +10,7 @@ from typing import Any
 
 from ushape.bundle import Bundle, load_bundle
 from ushape.config.load import load_config
+from ushape.data.fine import coarse_table
 from ushape.data.layouts import Problem
 from ushape.errors import ConfigError, DataError
 from ushape.explain import tables
@@ -17,7 +18,7 @@ from ushape.explain.advice import Advice, Origin, advise
 from ushape.explain.examine import respond
 from ushape.explain.response import Response
 from ushape.explain.sheet import draw
-from ushape.explain.sources import read_cases, thin_out
+from ushape.explain.sources import find_chosen, read_cases
 from ushape.files import atomic_path, make_folder, write_json, write_text
 
 TABLE, RECORD = "response.csv", "explain.json"
@@ -74,16 +75,25 @@ def explain_files(
         StorageError: A file cannot be written.
     """
     bundle = load_bundle(model)
-    chosen = thin_out(images)
-    cases, problems = read_cases(chosen, Path(truth) if truth is not None else None, bundle.header)
+    header, spatial_dims = bundle.header, bundle.network.spec.kit.spatial_dims
+    chosen, count = find_chosen(images, header, spatial_dims)
+    cases, problems = read_cases(
+        chosen, None if truth is None else Path(truth), header, spatial_dims
+    )
     if not cases:
         raise DataError(f"no image can be used: {problems[0]}" if problems else "no image is given")
-    header = bundle.header
-    response = respond(
-        bundle.network, cases, header.labels, thresholds=header.thresholds, progress=progress
-    )
-    if len(chosen) < len(images):
-        note = f"{len(chosen)} of {len(images)} images were looked at, evenly over the list"
+    labels, thresholds = header.labels, dict(header.thresholds)
+    notes: tuple[str, ...] = ()
+    if header.fine is not None:
+        labels = coarse_table(labels, header.fine)
+        thresholds = {n: p for n, p in thresholds.items() if n not in header.fine.classes}
+        notes = (
+            f"{', '.join(header.fine.classes)}: found in a second pass, which is not explained",
+        )
+    response = respond(bundle.network, cases, labels, thresholds=thresholds, progress=progress)
+    response = replace(response, notes=(*notes, *response.notes))
+    if len(chosen) < count:
+        note = f"{len(chosen)} of {count} images were looked at, evenly over the list"
         response = replace(response, notes=(note, *response.notes))
     advice = advise(response, bundle.network.spec, find_origin(bundle))
     written = write_explanation(response, advice, Path(out))

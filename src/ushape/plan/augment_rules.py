@@ -5,6 +5,8 @@ Source: Isensee et al. 2021, supplementary note 4, by way of the presets (docs/a
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ushape.config.schema import AugmentConfig
 from ushape.data.augment import augment_preset
 from ushape.plan.choices import Choices
@@ -15,7 +17,21 @@ BODY_EDGE_MM = 0.1
 """Scans of bodies have voxels of this edge or more; microscopes resolve more."""
 
 FEW_PASSES = 2.0
-"""Where no voxel is seen twice as often as this, variation is not what is missing."""
+"""Where no voxel is seen more often than this, variation is not what is missing."""
+
+BRIEF_PASSES = 200.0
+"""nnU-Net's set is made for a thousand epochs; bodies have a set of their own in shorter trainings.
+"""
+
+BRIEF = {
+    "rotation_probability": 0.5,
+    "rotation_degrees": 15.0,
+    "scale_probability": 0.5,
+    "scale_range": 1.2,
+    "gamma_probability": 0.3,
+    "gamma": 1.4,
+}
+"""What the light preset has besides, in short trainings on bodies (measured, see docs/plan.md)."""
 
 
 def shows_body(fingerprint: Fingerprint) -> bool:
@@ -37,19 +53,14 @@ def choose_augmentation(
         grid: Of the prepared images.
         passes: How often the training sees a voxel of the training cases.
     """
-    dims = grid.spatial_dims
-    name = "default"
-    reason = f"preset default: {passes:.0f} passes over the training cases"
-    if dims == 3 and passes < FEW_PASSES:
-        name = "light"
-        reason = f"preset light: only {passes:.1f} passes over the training cases"
-    preset = augment_preset(name, spatial_dims=dims, anisotropy=grid.anisotropy)
+    is_body = shows_body(fingerprint)
+    preset, reason = _preset(grid, passes, is_body=is_body)
     values = dict(vars(preset))
     reasons = {
         key: "" if value == getattr(AugmentConfig(), key) else reason
         for key, value in values.items()
     }
-    if shows_body(fingerprint):
+    if is_body:
         values |= {"flip": False, "right_angles": False}
         reasons["flip"] = "bodies in scans have a left and a right; true where they do not matter"
         reasons["right_angles"] = "bodies in scans lie one way"
@@ -57,3 +68,15 @@ def choose_augmentation(
         reasons["flip"] = "no direction is assumed; set false where left and right differ"
     for key, value in values.items():
         choices.choose(f"augment.{key}", value, reasons[key])
+
+
+def _preset(grid: Grid, passes: float, *, is_body: bool) -> tuple[AugmentConfig, str]:
+    dims, anisotropy = grid.spatial_dims, grid.anisotropy
+    light = augment_preset("light", spatial_dims=dims, anisotropy=anisotropy)
+    if dims == 3 and passes < FEW_PASSES:
+        return light, f"preset light: only {passes:.1f} passes over the training cases"
+    if is_body and passes < BRIEF_PASSES:
+        reason = f"preset light and small turns: {passes:.0f} passes over the training cases"
+        return replace(light, **BRIEF), reason
+    usual = augment_preset("default", spatial_dims=dims, anisotropy=anisotropy)
+    return usual, f"preset default: {passes:.0f} passes over the training cases"

@@ -30,6 +30,8 @@ def choose_optimizer(choices: Choices, spec: NetworkSpec) -> None:
     choices.choose("optimizer.name", "adamw", "forgiving of the learning rate")
     if spec.kit.norm == "none":
         rate, reason = 2e-4, "peak of the schedule; larger ones diverge without normalisation"
+    elif spec.name == "unet_padding" and spec.kit.spatial_dims == 3:
+        rate, reason = 4e-3, "peak of the schedule; better than half of it in short trainings"
     else:
         rate, reason = 2e-3, "peak of the schedule"
     choices.choose("optimizer.learning_rate", rate, reason)

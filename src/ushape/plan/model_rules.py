@@ -14,7 +14,7 @@ from ushape.plan.grid_rules import Grid
 from ushape.plan.patch_rules import ENOUGH_STEPS, STEP_PIXELS, plan_step
 from ushape.plan.request import DEFAULT_BUDGET_S, Situation
 from ushape.plan.shape_rules import FEWEST_LEVELS, LOWEST_EDGE, choose_shape
-from ushape.plan.speed import step_macs
+from ushape.plan.speed import step_macs, weight_bytes
 from ushape.plan.target_rules import classes_reason, count_extra
 from ushape.sizes import format_duration, format_size
 
@@ -23,6 +23,14 @@ WIDTHS = {2: (8, 16, 24, 32, 48, 64), 3: (8, 12, 16, 24, 32)}
 
 USUAL_WIDTH = 16
 """What a step sees is laid out for a network of this width; then the width is chosen."""
+
+FEW_STEPS = 600
+"""In 3D the usual width is kept as long as it leaves this many: 700 steps were enough to pass the
+target on hippocampi (docs/plan.md)."""
+
+WEIGHTS_SHARE = 0.5
+"""A network's weights, with what the optimiser keeps of them, take at most this share of the memory
+that a step may take."""
 
 OPTIONS = "model.options."
 
@@ -101,35 +109,41 @@ def _design(
         usual = spec_of(by_hand.get("width", USUAL_WIDTH))
         why_levels += _suit_patch(choices, situation, grid, usual, options)
     if "width" not in by_hand:
-        width, steps, length = _widest(choices, situation, grid, spec_of)
+        width, why_width = _choose_width(choices, situation, grid, spec_of)
         options = {"width": width, **options}
-        reasons.append(
-            f"the widest that leaves about {ENOUGH_STEPS[grid.spatial_dims]} steps in {length} on "
-            f"this device ({situation.speed.how}: {steps:.0f})"
-        )
+        reasons.append(why_width)
     if "levels" not in by_hand:
         reasons.append(why_levels)
     return name, options, "; ".join(reasons)
 
 
-def _widest(
+def _choose_width(
     choices: Choices, situation: Situation, grid: Grid, spec_of: Callable[[int], NetworkSpec]
-) -> tuple[int, float, str]:
-    """Find the widest network that sees enough steps; also return how many, and in what time."""
+) -> tuple[int, str]:
+    """Choose the widest network that sees enough steps, and say why."""
     budget = choices.values.get("schedule.budget_s")
     seconds = budget or DEFAULT_BUDGET_S
-    widths = WIDTHS[grid.spatial_dims]
+    dims = grid.spatial_dims
     step = plan_step(choices, situation, grid, spec_of(USUAL_WIDTH), is_paper=False)
     pixels = step.pixels
     if "patch.batch" not in choices.given:  # a wider network comes before a larger batch
-        pixels = STEP_PIXELS if grid.spatial_dims == 2 else min(pixels, 2 * math.prod(step.size))
-    best = widths[0], 0.0
-    for width in widths:
-        steps = seconds * situation.speed.macs_per_s / step_macs(spec_of(width), max(pixels, 1))
-        if steps >= ENOUGH_STEPS[grid.spatial_dims] or width == widths[0]:
-            best = width, steps
+        pixels = STEP_PIXELS if dims == 2 else min(pixels, 2 * math.prod(step.size))
+    room = WEIGHTS_SHARE * situation.speed.usable_bytes(situation.device.kind)
+    chosen, left = WIDTHS[dims][0], 0.0
+    for width in WIDTHS[dims]:
+        spec = spec_of(width)
+        steps = seconds * situation.speed.macs_per_s / step_macs(spec, max(pixels, 1))
+        enough = FEW_STEPS if dims == 3 and width <= USUAL_WIDTH else ENOUGH_STEPS[dims]
+        if width == chosen or (steps >= enough and weight_bytes(spec) <= room):
+            chosen, left = width, steps
     length = format_duration(seconds) if budget else f"the usual {format_duration(seconds)}"
-    return *best, length
+    what = "the widest that leaves"
+    if dims == 3 and chosen == USUAL_WIDTH:
+        what = "the usual width; a wider one would not leave"
+    return chosen, (
+        f"{what} about {ENOUGH_STEPS[dims]} steps in {length} on this device "
+        f"({situation.speed.how}: {left:.0f})"
+    )
 
 
 def _suit_patch(

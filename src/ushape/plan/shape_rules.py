@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ushape.plan.grid_rules import THICK, Grid
-from ushape.sizes import Size, format_size
+from ushape.sizes import format_size
 
 LOWEST_EDGE = 4
 """Voxels that the lowest level keeps along every axis."""
@@ -112,8 +112,8 @@ def _pictures(grid: Grid) -> NetShape:
     options = {
         "spatial_dims": 3,
         "levels": levels,
-        "kernel_size": (1, 3, 3),
-        "stride": (1, 2, 2),
+        "kernel_size": [1, 3, 3],
+        "stride": [1, 2, 2],
         "up": "transposed",
     }
     why_name = f"2D, slice by slice: the volumes have {grid.size[0]} slices"
@@ -123,7 +123,7 @@ def _pictures(grid: Grid) -> NetShape:
 
 def _one_stride(grid: Grid, thick: Sequence[int]) -> NetShape:
     """Leave axes unpooled that are thick and are not the slice axis, which unet_25d is made for."""
-    stride: Size = tuple(1 if axis in thick else 2 for axis in range(3))
+    stride = [1 if axis in thick else 2 for axis in range(3)]
     pooled = [length for axis, length in enumerate(grid.size) if axis not in thick]
     levels = _levels(pooled)
     names = " and ".join("zyx"[axis] for axis in thick)

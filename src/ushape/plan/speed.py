@@ -94,8 +94,7 @@ def training_bytes(
         precision: `bf16-mixed` or `32-true`.
         limit: Bytes that it should stay below.
     """
-    weights, floats = _weights_and_maps(spec)
-    fixed = BYTES_A_WEIGHT * weights
+    fixed, (_, floats) = weight_bytes(spec), _weights_and_maps(spec)
     bound = fixed + 4 * MOST_COPIES * floats * math.prod(size) * batch
     if bound <= limit:
         return bound
@@ -103,6 +102,11 @@ def training_bytes(
 
     kept = costs_of(spec, size, batch=batch).training
     return fixed + (kept.bf16 if precision == "bf16-mixed" else kept.float32)
+
+
+def weight_bytes(spec: NetworkSpec) -> int:
+    """Return the memory that the weights take while they are trained."""
+    return BYTES_A_WEIGHT * _weights_and_maps(spec)[0]
 
 
 def prediction_bytes(spec: NetworkSpec, size: Size, limit: float) -> float:

@@ -28,11 +28,11 @@ then takes at most this long."""
 def choose_tiling(choices: Choices, situation: Situation, grid: Grid, spec: NetworkSpec) -> None:
     """Choose how whole images are predicted."""
     geometry = geometry_of(spec)
-    size, reason = _tile(choices, situation, grid, spec, geometry)
-    choices.choose("tiling.tile_size", size, reason)
     dims = grid.spatial_dims
     overlap = "" if dims == 2 else "each tile half over its neighbour: borders know too little"
     choices.choose("tiling.overlap_fraction", OVERLAP[dims], overlap)
+    size, reason = _tile(choices, situation, grid, spec, geometry)
+    choices.choose("tiling.tile_size", size, reason)
     where = "a CPU" if situation.device.kind == "cpu" else "most devices, if it is large"
     choices.choose("tiling.batch", 1, f"one tile at a time is fastest on {where}")
     _choose_mirror(choices, situation, grid, spec)
@@ -59,7 +59,12 @@ def _tile(
         limit = situation.speed.usable_bytes(situation.device.kind)
         if prediction_bytes(spec, whole, limit) <= limit:
             return whole, "the largest volume in one piece"
-    return patch, "as the patch, the surroundings that the network has learnt with"
+    step = 1 - choices.values["tiling.overlap_fraction"]
+    size = tuple(  # tiles move by whole strides
+        max(edge, math.ceil(stride / step / stride) * stride)
+        for edge, stride in zip(patch, geometry.total_stride, strict=True)
+    )
+    return size, "as the patch, the surroundings that the network has learnt with"
 
 
 def _choose_mirror(choices: Choices, situation: Situation, grid: Grid, spec: NetworkSpec) -> None:

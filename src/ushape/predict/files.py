@@ -7,8 +7,8 @@ grid of their image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ushape.data.case_image import read_case_image
+from ushape.data.inputs import Spacing, understand_inputs
 from ushape.data.io import Volume
 from ushape.data.layouts import CaseFiles, Problem, join_files
 from ushape.data.masks import Masks
 from ushape.data.targets import decode_labels, likely_masks, most_likely
 from ushape.errors import ConfigError, DataError, ShapeError
 from ushape.files import make_folder, write_json
-from ushape.predict.inputs import Spacing, understand_inputs
 from ushape.predict.lines import thin_lines, thin_mask
 from ushape.predict.predictor import Predictor
 from ushape.predict.write import CaseWriter, check_format, plan_writing, written_form
@@ -40,11 +40,13 @@ class PredictionSummary:
             values, its file of masks, or the mask of the first class.
         problems: Inputs that could not be predicted, and why.
         notes: What a person should know of how inputs were understood and results written.
+        num_images: Of the inputs; a stack is one.
     """
 
     written: tuple[Path, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...] = ()
+    num_images: int = 0
 
 
 def predict_files(
@@ -56,7 +58,6 @@ def predict_files(
     spacing_mm: Spacing | None = None,
     keep_probabilities: bool = False,
     is_skeleton: bool = False,
-    names: Mapping[Path, str] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> PredictionSummary:
     """Predict image files and write their labels.
@@ -72,7 +73,6 @@ def predict_files(
         spacing_mm: Voxel edges, z y x, of volumes and stacks whose files do not tell them.
         keep_probabilities: As for `predict_cases`.
         is_skeleton: As for `predict_cases`.
-        names: What the file of an image is called, where it is not `ushape.data.layouts.case_name`.
         progress: As for `predict_cases`.
 
     Raises:
@@ -81,10 +81,9 @@ def predict_files(
         StorageError: As for `predict_cases`.
     """
     cases = join_files(images, num_channels=predictor.num_channels)
-    given = names or {}
     return predict_cases(
         predictor,
-        [replace(case, id=given.get(case.image, case.id)) for case in cases],
+        cases,
         out,
         format=format,
         spacing_mm=spacing_mm,
@@ -153,7 +152,9 @@ def predict_cases(
             problems.append(Problem(case.image, _without_name(case.image, str(error)), "error"))
     if progress:
         progress(len(cases), len(cases), "")
-    summary = PredictionSummary(tuple(written), tuple(problems), tuple(dict.fromkeys(said)))
+    summary = PredictionSummary(
+        tuple(written), tuple(problems), tuple(dict.fromkeys(said)), len(cases)
+    )
     _write_record(predictor, out, summary)
     return summary
 

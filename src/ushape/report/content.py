@@ -156,6 +156,8 @@ class ReportContent:
         problems: What was found wrong in the data, one sentence each.
         history: The learning curves.
         case_table: Figures of every validation case, or None before the first evaluation.
+        box_table: Of a model that makes two passes: what it finds in true boxes and in predicted
+            ones; else None.
         overlays: Pictures of the best, median and worst case; may be empty.
         settings: The configuration, with the reason beside each automatic choice.
         commands: What to type next, as (heading, command); several lines are fine.
@@ -170,6 +172,7 @@ class ReportContent:
     problems: tuple[str, ...] = ()
     history: History = field(default_factory=History)
     case_table: Table | None = None
+    box_table: Table | None = None
     overlays: tuple[Overlay, ...] = ()
     settings: tuple[Setting, ...] = ()
     commands: tuple[tuple[str, str], ...] = ()

@@ -77,7 +77,7 @@ def _to_levels(values: npt.NDArray[Any], window: tuple[float, float] | None) -> 
         window = (float(low), float(high))
     span = max(window[1] - window[0], 1e-12)
     scaled = (values.astype(np.float32) - window[0]) * (255.0 / span)
-    return np.rint(scaled.clip(0.0, 255.0)).astype(np.uint8)
+    return np.asarray(np.rint(scaled.clip(0.0, 255.0)), np.uint8)
 
 
 def _nearest(mask: npt.NDArray[np.bool_], size: tuple[int, int]) -> npt.NDArray[np.bool_]:

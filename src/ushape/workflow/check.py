@@ -112,7 +112,7 @@ def write_check(path: str | Path, checked: Checked, *, progress: Progress | None
 def _note(found: Fingerprint, num_shown: int, num_cases: int) -> str:
     what = "Each picture"
     if found.spatial_dims == 3 and not found.is_stack:
-        what += " is the plane across the first axis with half of the foreground below it. It"
+        what += " is the plane of finest pixels with half of the foreground below it. It"
     text = f"{what} shows the outlines of the classes."
     if num_shown < num_cases:
         text += f" The first {num_shown} of {num_cases} cases are shown."
@@ -160,8 +160,8 @@ def _tile(
         cut = cut_case(files, labels, align=align)
     except UshapeError as error:  # the file changed since the scan, or holds a value of no class
         return Tile(case.id, tuple(lines), findings=(*findings, Finding("", str(error), True)))
-    if cut.plane is not None:
-        lines.insert(0, f"plane {cut.plane[0]} of {cut.plane[1]}")
+    if cut.plane:
+        lines.insert(0, f"plane {cut.plane}")
     pixels = draw_thumbnail(cut.image, cut.masks, longest=THUMBNAIL_EDGE, edges=cut.edges)
     height, width, _ = pixels.shape
     return Tile(case.id, tuple(lines), jpeg_uri(pixels), width, height, findings)

@@ -92,7 +92,7 @@ def _space_lines(found: Fingerprint, scan: Scan | None) -> list[str]:
         if least is not None and most is not None and least != most:
             edges += f" (from {format_lengths(least)} to {format_lengths(most)})"
         lines.append(f"{format_lengths(whole)} large, voxels of {edges}")
-    if scan is not None and not found.is_stack:
+    if scan is not None and found.spacing_mm is not None and not found.is_stack:
         kinds = Counter(case.orientation for case in scan.cases).most_common()
         stored = ", ".join(f"{kind} in {count}" for kind, count in kinds)
         stored = kinds[0][0] if len(kinds) == 1 else stored

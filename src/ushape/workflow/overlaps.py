@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ushape.data.io import Grid
 from ushape.data.layouts import CaseFiles
 from ushape.data.masks import Masks, read_masks
-from ushape.data.preprocess import read_case_target, read_target
+from ushape.data.preprocess import read_case_target
 from ushape.data.targets import class_masks, void_mask
 from ushape.labels import LabelTable
 from ushape.workflow.scores import predicted_files
@@ -34,24 +35,33 @@ class ClassPictures:
     names: tuple[str, ...]
 
 
-def compare_pictures(
-    predictions: Path, case: CaseFiles, table: LabelTable, size: Sequence[int]
-) -> ClassPictures:
-    """Read truth and prediction of a case. Void pixels are background in both."""
-    target = read_case_target(case, table, size)
-    truth = class_masks(target, table)
-    files = predicted_files(predictions, case, table)
+def read_masks_of(
+    predictions: Path, case: CaseFiles, table: LabelTable, grid: Grid, *, align: bool = False
+) -> tuple[Masks, Masks]:
+    """Read prediction and truth of a case as masks. Void pixels are background in both.
+
+    Args:
+        predictions: Folder of what was predicted.
+        case: With its labels.
+        table: The classes.
+        grid: Of its image.
+        align: Resample labels that lie on another grid than their image.
+
+    Returns:
+        Prediction and truth, shape (class, *size), in the order of the file's axes.
+    """
+    target = read_case_target(case, table, grid, align=align)
+    files = replace(predicted_files(predictions, case, table), spacing_mm=case.spacing_mm)
     if table.writes_masks:
-        found = read_masks(files, size)
+        found = read_masks(files, grid)
         assert found is not None, "predictions of such classes are masks"
         prediction = found.masks
     else:
-        assert files.label is not None
-        prediction = class_masks(read_target(files.label, table), table)
+        prediction = class_masks(read_case_target(files, table, grid), table)
     void = void_mask(target, table)
     if void is not None:
         prediction = prediction & ~void
-    return unite(prediction, truth, [entry.name for entry in table.foreground])
+    return prediction, class_masks(target, table)
 
 
 def unite(prediction: Masks, truth: Masks, names: Sequence[str]) -> ClassPictures:

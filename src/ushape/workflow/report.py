@@ -7,21 +7,18 @@ import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import numpy as np
 import torch
 
 import ushape
 from ushape.bundle import load_bundle
 from ushape.config.load import config_tree
-from ushape.data.io import read_image
 from ushape.evaluate import Evaluation
-from ushape.evaluate.evaluation import OVERLAP_METRICS, CaseScores
+from ushape.evaluate.evaluation import OVERLAP_METRICS
 from ushape.metrics import Interval
 from ushape.nets import describe
 from ushape.report import (
     Card,
     History,
-    Overlay,
     ReportContent,
     Setting,
     Table,
@@ -29,8 +26,10 @@ from ushape.report import (
 )
 from ushape.sizes import format_duration, format_size
 from ushape.training.observe import read_log
+from ushape.workflow.box_table import box_table
+from ushape.workflow.data_facts import data_facts
 from ushape.workflow.folder import RunFolder
-from ushape.workflow.overlaps import compare_pictures
+from ushape.workflow.overlays import choose_overlays
 from ushape.workflow.record import RunRecord
 
 
@@ -44,11 +43,12 @@ def write_run_report(folder: RunFolder, record: RunRecord) -> None:
         subtitle=f"{config.model.name}, {figure.trainable_parameters:,} parameters",
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         cards=_cards(record, figure.trainable_parameters),
-        data_facts=data_facts(record),
+        data_facts=_data_facts(record),
         problems=tuple(str(problem) for problem in record.scan.problems),
         history=_history(folder, record),
         case_table=_table(record.evaluation) if record.evaluation else None,
-        overlays=_overlays(folder, record),
+        box_table=box_table(record.evaluation) if record.evaluation else None,
+        overlays=choose_overlays(folder.predictions, record),
         settings=_settings(record),
         commands=_commands(folder, record),
         environment=_environment(record),
@@ -56,31 +56,18 @@ def write_run_report(folder: RunFolder, record: RunRecord) -> None:
     write_report(folder.report, content)
 
 
-def data_facts(record: RunRecord) -> tuple[tuple[str, str], ...]:
-    """Say in a few lines what was trained on what."""
-    found, split = record.plan.fingerprint, record.plan.split
-    sizes = format_size(found.median_size)
-    if found.smallest_size != found.largest_size:
-        span = f"{format_size(found.smallest_size)} to {format_size(found.largest_size)}"
-        sizes = f"median {sizes} ({span})"
-    low, high = found.value_range
-    table = found.labels
-    balance = ", ".join(
-        f"{entry.name} {share:.2%}"
-        for entry, share in zip(table.classes, found.class_fractions, strict=True)
+def _data_facts(record: RunRecord) -> tuple[tuple[str, str], ...]:
+    """Say what was trained on what."""
+    split = record.plan.split
+    first, *others = (
+        (title.capitalize(), "\n".join(lines))
+        for title, lines in data_facts(record.plan.fingerprint, record.scan)
     )
     return (
-        ("Data", f"{found.name} ({found.layout})"),
+        first,
         ("Training cases", f"{len(split.train)}: {_listing(split.train)}"),
         ("Validation cases", f"{len(split.val)}: {_listing(split.val)}\n{split.reason}"),
-        ("Image size", sizes),
-        (
-            "Channels and values",
-            f"{'grey' if found.channels == 1 else 'RGB'}, {', '.join(found.value_types)}, "
-            f"{low:g} to {high:g}",
-        ),
-        ("Label values", f"{table.describe()}\n{table.reason}"),
-        ("Share of pixels", balance),
+        *others,
     )
 
 
@@ -102,7 +89,8 @@ def _cards(record: RunRecord, parameters: int) -> tuple[Card, ...]:
     cards.append(Card("Parameters", f"{parameters / 1e6:.2f} M", record.plan.config.model.name))
     cards.append(Card("Training", format_duration(fit.seconds), record.device.name))
     pixels = math.prod(record.plan.config.patch.size) * record.plan.config.patch.batch
-    cards.append(Card("Steps", f"{fit.steps:,}", f"{pixels:,} pixels each"))
+    unit = "pixels" if len(record.plan.config.patch.size) == 2 else "voxels"
+    cards.append(Card("Steps", f"{fit.steps:,}", f"{pixels:,} {unit} each"))
     return tuple(cards)
 
 
@@ -149,43 +137,6 @@ def _table(evaluation: Evaluation) -> Table:
     return Table(tuple(columns), tuple(rows), summary)
 
 
-def _overlays(folder: RunFolder, record: RunRecord) -> tuple[Overlay, ...]:
-    """Show the best, the median and the worst validation case by mean Dice."""
-    if record.evaluation is None:
-        return ()
-    table = record.plan.fingerprint.labels
-    cases = {case.id: case for case in record.prepared.layout.cases}
-    scored = [(case_dice(case), case.id) for case in record.evaluation.cases]
-    ranked = sorted((score, name) for score, name in scored if math.isfinite(score))
-    if not ranked:
-        return ()
-    picks = {"Best": ranked[-1], "Median": ranked[len(ranked) // 2], "Worst": ranked[0]}
-    overlays, shown = [], set()
-    for title, (score, name) in picks.items():
-        if name in shown:
-            continue
-        shown.add(name)
-        image = read_image(cases[name].image)
-        pictures = compare_pictures(folder.predictions, cases[name], table, image.shape[1:])
-        overlays.append(
-            Overlay(
-                title=f"{title}: {name}",
-                caption=f"Dice {score:.3f}",
-                image=image,
-                prediction=pictures.prediction,
-                truth=pictures.truth,
-                class_names=pictures.names,
-            )
-        )
-    return tuple(overlays)
-
-
-def case_dice(case: CaseScores) -> float:
-    """Average a case's Dice over the classes that have one; nan without any."""
-    defined = [value for value in case.classes["dice"] if math.isfinite(value)]
-    return float(np.mean(defined)) if defined else math.nan
-
-
 def _settings(record: RunRecord) -> tuple[Setting, ...]:
     reasons = record.plan.reasons
     settings = []
@@ -216,14 +167,14 @@ def _text(value: object) -> str:
 def _commands(folder: RunFolder, record: RunRecord) -> tuple[tuple[str, str], ...]:
     root = folder.root
     data = record.plan.config.data.root
+    reader, image = _reading(record)
     python = "\n".join(
         (
-            "import numpy as np",
-            "from PIL import Image",
             "import ushape",
+            f"from ushape.data.io import {reader}",
             "",
             f'model = ushape.load("{folder.best}")',
-            'labels = model.predict(np.asarray(Image.open("image.png")))',
+            f"labels = model.predict({reader}({image}))",
         )
     )
     return (
@@ -239,6 +190,16 @@ def _commands(folder: RunFolder, record: RunRecord) -> tuple[tuple[str, str], ..
         ),
         ("Use it from Python", python),
     )
+
+
+def _reading(record: RunRecord) -> tuple[str, str]:
+    """Name the function that reads what the model takes, and its arguments."""
+    config = record.plan.config
+    if len(config.patch.size) == 2:
+        return "read_image", '"image.png"'
+    if record.plan.fingerprint.is_stack:
+        return "read_stack", f'["s1.png", "s2.png", "s3.png"], spacing_mm={config.data.stack_mm}'
+    return "read_volume", '"scan.nii.gz"'
 
 
 def _environment(record: RunRecord) -> tuple[tuple[str, str], ...]:

@@ -25,7 +25,7 @@ from ushape.evaluate import (
 )
 from ushape.evaluate.sources import RECORD, find_label
 from ushape.labels import LabelTable
-from ushape.predict.files import written_form
+from ushape.predict.write import written_form
 
 
 def evaluate_run(

@@ -213,6 +213,25 @@ def test_exactly_one_of_steps_and_budget(changes):
     fails(lambda: check_config(tree), "schedule.budget_s", "schedule.steps")
 
 
+HU = [[-160, 240, 40, 60]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"normalise": "ct"}, "of each of the 1 channel(s), not of 0"),
+        ({"normalise": "ct", "intensity": HU * 2}, "of each of the 1 channel(s), not of 2"),
+        ({"normalise": "ct", "intensity": [[240, -160, 40, 60]]}, "clips to 240 .. -160"),
+    ],
+)
+def test_ct_needs_numbers_for_every_channel(changes, says):
+    tree = config_tree(CONFIG)
+    tree["preprocess"] |= changes
+    fails(lambda: check_config(tree, place="a.yaml"), "a.yaml: preprocess.", says)
+    tree["preprocess"] |= {"normalise": "ct", "intensity": HU}
+    assert check_config(tree).preprocess.intensity == ((-160, 240, 40, 60),)
+
+
 # ---------------------------------------------------------------- files
 
 

@@ -3,7 +3,6 @@
 import errno
 import os
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,8 @@ from numpy.lib import format as npy
 from PIL import Image
 
 from ushape.config.schema import PreprocessConfig, SamplingConfig, WeightMapConfig
-from ushape.data.preprocess import cases as preparation
 from ushape.data.layouts import CaseFiles
+from ushape.data.preprocess import cases as preparation
 from ushape.data.preprocess import normalise, normalise_image, prepare_cases, read_sample
 from ushape.errors import DataError, StorageError
 from ushape.labels import LabelClass, LabelTable, choose_labels

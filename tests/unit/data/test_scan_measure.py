@@ -104,6 +104,19 @@ def test_intensities_by_value_are_those_at_the_voxels_of_the_value(seed, dtype):
             np.testing.assert_array_equal(by_mask[number].quantiles, found[value].quantiles)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int32"])
+def test_many_values_are_told_apart(monkeypatch, dtype):
+    monkeypatch.setattr(measure, "SLAB", 301)
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 60, (4, 20, 30)).astype(dtype)
+    image = (labels[np.newaxis] * 3 + 1).astype(np.int16)
+    counts = count_values(labels)
+    assert len(counts) > 16
+    for value, inside in measure_by_value(image, labels, counts).items():
+        assert inside.count == (labels == value).sum()
+        assert (inside.means, inside.stds) == ((3 * value + 1,), (0,))
+
+
 def test_many_voxels_are_picked_evenly(monkeypatch):
     """Catches picks from the first slabs only, and picks that start anew in every slab."""
     monkeypatch.setattr(measure, "PICKED", 1000)

@@ -1,5 +1,6 @@
 """The scan of volumes, channels in several files, and stacks."""
 
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -208,6 +209,28 @@ def test_nan_and_time_series_are_unreadable(data):
     assert "1 of 720 values are nan" in nan.message
     assert (series.severity, series.path.name) == ("error", "c.nii.gz")
     assert "3 images one after another" in series.message
+
+
+def test_headers_that_lie_leave_their_cases_out(data):
+    for name in "abcd":
+        data.add(name, ending=".nii")
+    for name, place, patch in (
+        ("b", 42, struct.pack("<3h", 10000, 10000, 10000)),  # a million million voxels
+        ("c", 80, struct.pack("<f", 0.0)),  # spacing
+    ):
+        path = data.root / "images" / f"{name}.nii"
+        content = bytearray(path.read_bytes())
+        content[place : place + len(patch)] = patch
+        path.write_bytes(content)
+    path = data.root / "labels" / "d.nii"
+    path.write_bytes(path.read_bytes()[:-50])
+    scan = data.scan()
+    assert [case.id for case in scan.cases] == ["a"]
+    huge, flat, cut = scan.problems
+    assert "10000 x 10000 x 10000" in huge.message
+    assert "every axis must be above 0" in flat.message
+    assert cut.path.parent.name == "labels"
+    assert all(problem.message.startswith("unreadable: ") for problem in scan.problems)
 
 
 def test_few_slices_are_enough_but_two_small_edges_are_not(data):

@@ -22,7 +22,14 @@ from ushape.evaluate import (
     write_evaluation,
 )
 from ushape.labels import LabelClass, LabelTable
-from ushape.metrics import METRICS, count_table, overlap_scores, region_scores, surface_distances
+from ushape.metrics import (
+    METRICS,
+    centerline_scores,
+    count_table,
+    overlap_scores,
+    region_scores,
+    surface_distances,
+)
 
 BINARY = LabelTable((LabelClass("back", 0), LabelClass("cell", 255)))
 THREE = LabelTable((LabelClass("back", 0), LabelClass("disc", 1), LabelClass("bone", 2)))
@@ -106,6 +113,21 @@ def test_what_is_ignored_does_not_matter_to_any_metric():
     )
     np.testing.assert_equal(dict(found.classes), dict(changed.classes))
     assert found.presence == changed.presence
+
+
+@pytest.mark.parametrize("size", [(14, 15), (8, 9, 10)])
+def test_empty_room_around_the_masks_changes_nothing(size):
+    """Objects, lines and pieces are measured in a box around both masks."""
+    truth = np.random.default_rng(5).random((1, *size)) < 0.5
+    prediction = truth ^ (np.random.default_rng(6).random((1, *size)) < 0.1)
+    names = ("hd95", "nsd", "cldice", "component_error", "instance_f1", "panoptic_quality")
+    settings = ScoreSettings(names)
+    found = evaluate_masks("x", prediction, truth, settings)
+    room = [(0, 0), *((3, 4),) * len(size)]
+    wider = evaluate_masks("x", np.pad(prediction, room), np.pad(truth, room), settings)
+    assert found.classes == wider.classes
+    lines = centerline_scores(prediction[0], truth[0]).cldice
+    assert found.classes["cldice"] == (lines,)
 
 
 def test_missed_and_spurious_cases_are_counted():

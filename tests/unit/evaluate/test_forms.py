@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_a_record_says_what_pages_are(scenes, tmp_path):
         )
     volume = evaluate_folders(tmp_path / "p", tmp_path / "t")
     assert volume.class_names == ("foreground",)
-    assert volume.understood["truth"].startswith("1 volumes, label values")
+    assert volume.understood["truth"].startswith("1 volume, label values")
     record(tmp_path / "p", table, "channels")
     found = evaluate_folders(tmp_path / "p", tmp_path / "t")
     assert found.class_names == ("x", "y")
@@ -260,13 +261,23 @@ def test_classes_that_differ_are_named_on_both_sides(scenes, tmp_path):
     scenes.folders(tmp_path / "t", "a", np.stack([*truth, truth[0]]), names=(*NAMES, "cyst"))
     with pytest.raises(DataError) as told:
         evaluate_folders(tmp_path / "p", tmp_path / "t")
-    for piece in ("p has bone, disc (a folder", "t has bone, cyst, disc", "--classes bone,disc"):
+    for piece in (
+        "p has bone, disc (one folder a class",
+        "t has bone, cyst, disc",
+        "--classes bone,disc",
+    ):
         assert piece in str(told.value)
     found = evaluate_folders(tmp_path / "p", tmp_path / "t", classes=["disc"])
     assert found.class_names == ("disc",)
     assert scores(found, "dice") == pytest.approx([scenes.dice(prediction[0], truth[0])])
     with pytest.raises(ConfigError, match="--classes: unknown class 'dics': did you mean 'disc'"):
         evaluate_folders(tmp_path / "p", tmp_path / "t", classes=["dics"])
+    # Of three values two are also folders.
+    write = scenes.values(tmp_path / "w", "a", np.stack([*truth, ~truth.any(0)]), values=(5, 1, 9))
+    named = {"bg": 0, "bone": 1, "disc": 5, "rest": 9}
+    found = evaluate_folders(tmp_path / "p", write.parent, names=named, classes=["bone", "disc"])
+    expected = [scenes.dice(prediction[k], truth[k]) for k in (1, 0)]
+    assert scores(found, "dice") == pytest.approx(expected)
     # Values have no names of their own: three of them are not two folders in some order.
     scenes.values(tmp_path / "v", "a", truth)
     with pytest.raises(DataError, match=r"v has class_1, class_2 .label values.*--labels"):
@@ -333,6 +344,42 @@ def test_planar_metrics_are_left_out_of_volumes_unless_they_are_named(scenes, tm
     assert named.settings.left_out == ("topology_errors",)
 
 
+def test_the_labels_of_data_sets_are_found(scenes, tmp_path):
+    """In `labels/`, in a folder that is named, in a manifest; also where no image can be read."""
+    prediction, truth = scenes.draw(20, DEEP)
+    grid = Grid.of(DEEP, (2, 1, 1))
+    scenes.values(tmp_path / "p", "a", prediction, grid, ".nii.gz")
+    data = tmp_path / "data"
+    scenes.values(data / "images", "a", truth, grid, ".nii.gz")
+    scenes.values(data / "labels", "a", truth, grid, ".nii.gz")
+    scenes.values(data / "second", "a", prediction, grid, ".nii.gz")
+    scenes.values(data / "images", "b", truth, grid, ".nii.gz")
+    (data / "overview.png").write_bytes(b"no label")
+    expected = [scenes.dice(*pair) for pair in zip(prediction, truth, strict=True)]
+    assert scores(evaluate_folders(tmp_path / "p", data), "dice") == pytest.approx(expected)
+    other = evaluate_folders(tmp_path / "p", data, label_folder="second")
+    assert scores(other, "dice") == (1.0, 1.0)
+    with pytest.raises(DataError, match="--label-folder third: there is no such folder"):
+        evaluate_folders(tmp_path / "p", data, label_folder="third")
+    table = tmp_path / "cases.csv"
+    table.write_text(
+        "id,image,label,spacing_mm\na,data/images/b.nii.gz,data/labels/a.nii.gz,3x1x1\n"
+    )
+    found = evaluate_folders(tmp_path / "p", table, names=LABELS)
+    assert scores(found, "dice") == pytest.approx(expected)
+    assert found.settings.tolerance == 3  # what the manifest says
+    shutil.rmtree(data / "images")
+    found = evaluate_folders(tmp_path / "p", data)
+    assert scores(found, "dice") == pytest.approx(expected)
+    with pytest.raises(DataError, match=r"notes.txt: its ending is not known"):
+        evaluate_folders(tmp_path / "p", _touched(tmp_path / "notes.txt"))
+
+
+def _touched(path):
+    path.touch()
+    return path
+
+
 def test_single_files_are_compared_whatever_their_names(scenes, tmp_path):
     prediction, truth = scenes.draw(17, DEEP)
     ours = scenes.values(tmp_path, "mine", prediction, suffix=".nii.gz")
@@ -359,7 +406,7 @@ def test_what_does_not_belong_together_is_refused(scenes, tmp_path):
     flat, deep = scenes.draw(19, FLAT), scenes.draw(19, DEEP)
     scenes.values(tmp_path / "p", "a", flat[0])
     scenes.values(tmp_path / "t", "a", deep[0], suffix=".nii.gz")
-    with pytest.raises(DataError, match="size 17 x 20 against 7 x 12 x 14"):
+    with pytest.raises(DataError, match=r"a picture of 17 x 20, .* is a volume of 7 x 12 x 14"):
         evaluate_folders(tmp_path / "p", tmp_path / "t")
     scenes.values(tmp_path / "t", "b", flat[0])
     scenes.values(tmp_path / "p", "b", flat[0])
@@ -368,7 +415,7 @@ def test_what_does_not_belong_together_is_refused(scenes, tmp_path):
     found = evaluate_folders(tmp_path / "p2", tmp_path / "t")
     assert "score pictures and volumes apart" in found.problems[0]
     scenes.folders(tmp_path / "f", "a", flat[0])
-    with pytest.raises(ConfigError, match="--foreground: the truth is a folder of masks"):
+    with pytest.raises(ConfigError, match=r"--foreground: .* neither has values"):
         evaluate_folders(tmp_path / "f", tmp_path / "f", foreground="1")
     numbers = np.arange(340, dtype=np.uint16).reshape(FLAT)
     (tmp_path / "n").mkdir()

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from PIL import Image
 import ushape
 from ushape.bundle import BundleHeader, save_bundle
 from ushape.config.schema import PreprocessConfig, TilingConfig
+from ushape.data.io import Grid, write_label_volume, write_volume
 from ushape.errors import BundleError, DataError
 from ushape.explain import explain_files
-from ushape.explain.sources import read_cases, thin_out
+from ushape.explain.sources import find_chosen, read_cases
 from ushape.labels import LabelClass, LabelTable
 
 TABLE = LabelTable((LabelClass("ground", 0), LabelClass("a b/c", 255)))
@@ -46,6 +48,10 @@ def pictures(tmp_path):
 
 def images(folder):
     return sorted((folder / "images").iterdir())
+
+
+def read(paths, truth, header, spatial_dims=2):
+    return read_cases(find_chosen(paths, header, spatial_dims)[0], truth, header, spatial_dims)
 
 
 def test_what_is_written(model, pictures, tmp_path):
@@ -83,15 +89,15 @@ def test_same_input_same_bytes(model, pictures, tmp_path):
 
 def test_labels_are_found_in_a_file_a_folder_and_a_data_set(pictures):
     chosen = images(pictures)[:2]
-    folder, _ = read_cases(chosen, pictures / "labels", HEADER)
-    data_set, _ = read_cases(chosen, pictures, HEADER)
-    single, _ = read_cases(chosen[:1], pictures / "labels" / "0.png", HEADER)
+    folder, _ = read(chosen, pictures / "labels", HEADER)
+    data_set, _ = read(chosen, pictures, HEADER)
+    single, _ = read(chosen[:1], pictures / "labels" / "0.png", HEADER)
     for found in (folder, data_set, single):
         assert found[0].name == "0"
         assert found[0].masks.shape == (1, 40, 48)
         assert found[0].masks.sum() == 22 * 23
     assert folder[1].masks.sum() == data_set[1].masks.sum() == 21 * 23
-    (without, *_), _ = read_cases(chosen, None, HEADER)
+    (without, *_), _ = read(chosen, None, HEADER)
     assert without.masks is None
     assert abs(without.image.mean()) < 1e-5, "normalised as in training"
 
@@ -106,7 +112,7 @@ def test_labels_in_a_folder_for_each_class(pictures, tmp_path):
     classes = tuple(LabelClass(name, value) for value, name in enumerate(("ground", "a", "b")))
     table = LabelTable(classes, kind="multilabel", form="folders")
     header = BundleHeader(table, PreprocessConfig(1), TilingConfig((64, 64)))
-    cases, problems = read_cases(images(pictures), tmp_path / "masks", header)
+    cases, problems = read(images(pictures), tmp_path / "masks", header)
     assert [case.masks.sum(axis=(1, 2)).tolist() for case in cases] == [[200, 100], [220, 110]]
     assert len(problems) == 1
 
@@ -114,16 +120,17 @@ def test_labels_in_a_folder_for_each_class(pictures, tmp_path):
 def test_strange_label_files_are_told_with_their_names(pictures):
     path = pictures / "labels" / "1.png"
     Image.fromarray(np.full((40, 48), 7, np.uint8)).save(path)
-    cases, problems = read_cases(images(pictures)[:2], pictures / "labels", HEADER)
+    cases, problems = read(images(pictures)[:2], pictures / "labels", HEADER)
     assert len(cases) == 1
     assert "label value 7 is in no class" in problems[0].message
 
 
 def test_many_images_are_thinned_out_evenly(model, pictures, tmp_path):
     paths = images(pictures)[:1] * 40
-    assert len(thin_out(paths)) == 16
-    numbers = thin_out(range(100))
-    assert set(np.diff(numbers).tolist()) <= {6, 7}
+    many = [Path(f"{number}.png") for number in range(100)]
+    chosen, count = find_chosen(many, HEADER, 2)
+    assert (len(chosen), count) == (16, 100)
+    assert set(np.diff([int(case.id) for case in chosen]).tolist()) <= {6, 7}
     found = explain_files(model, paths, tmp_path / "out", truth=pictures / "labels")
     assert found.response.notes[0] == "16 of 40 images were looked at, evenly over the list"
 
@@ -148,3 +155,60 @@ def test_class_names_that_become_one_file_name_get_numbers(pictures, tmp_path):
     assert _file_name("a b", {"a_b"}) == "a_b_2"
     assert _file_name("A b", {"a_b"}) == "A_b_2"
     assert _file_name("../..", set()) == "class"
+
+
+@pytest.fixture
+def volumes(tmp_path):
+    """Write a data set in nnU-Net's layout: two scans with a box, and a model for volumes."""
+    generator = np.random.default_rng(0)
+    for number in range(2):
+        mask = np.zeros((8, 20, 24), np.uint8)
+        mask[2:6, 5 + number : 14, 6:18] = 255
+        image = (mask // 3 + generator.integers(0, 60, mask.shape)).astype(np.int16)
+        grid = Grid.of(mask.shape, (2.0, 1.0, 1.0), direction=np.diag([-1.0, 1, 1]))
+        write_volume(tmp_path / "imagesTr" / f"{number}_0000.nii.gz", image[None], grid)
+        write_label_volume(tmp_path / "labelsTr" / f"{number}.nii.gz", mask, grid)
+    header = BundleHeader(TABLE, PreprocessConfig(1), TilingConfig((8, 24, 24)))
+    network = ushape.build("unet_padding", spatial_dims=3, width=4, levels=3)
+    save_bundle(tmp_path / "model.safetensors", network, header)
+    return tmp_path
+
+
+def test_volumes_and_their_labels_in_the_layout_of_nnunet(volumes):
+    paths = sorted((volumes / "imagesTr").iterdir())
+    for truth in (volumes, volumes / "labelsTr"):
+        cases, problems = read(paths, truth, HEADER, 3)
+        assert problems == []
+        assert [case.name for case in cases] == ["0", "1"]
+        # In canonical order, as the network takes them: z is turned.
+        assert [int(case.masks.sum()) for case in cases] == [4 * 9 * 12, 4 * 8 * 12]
+    found = explain_files(
+        volumes / "model.safetensors", paths, volumes / "out", truth=volumes / "labelsTr"
+    )
+    assert found.problems == ()
+    assert found.response.has_truth
+    assert (volumes / "out" / "a_b_c.png").is_file()
+
+
+def test_channel_numbers_in_folders_of_any_name(volumes):
+    moved = (volumes / "imagesTr").rename(volumes / "scans")
+    cases, problems = read(sorted(moved.iterdir()), volumes / "labelsTr", HEADER, 3)
+    assert problems == []
+    assert [case.name for case in cases] == ["0_0000", "1_0000"]
+    assert cases[0].masks.any()
+
+
+def test_a_stack_takes_the_label_of_every_slice(pictures):
+    cases, problems = read(images(pictures)[:2], pictures / "labels", HEADER, 3)
+    assert problems == []
+    assert cases[0].masks.shape == (1, 2, 40, 48)
+    assert cases[0].masks.sum(axis=(0, 2, 3)).tolist() == [22 * 23, 21 * 23]
+    cases, (problem,) = read(images(pictures), pictures / "labels", HEADER, 3)
+    assert cases == []
+    assert problem.path.name == "2.png"
+
+
+def test_a_model_of_pictures_and_a_volume(volumes):
+    cases, problems = read(sorted((volumes / "imagesTr").iterdir()), None, HEADER, 2)
+    assert cases == []
+    assert problems[0].message == "it is a volume, this model takes pictures: give such"

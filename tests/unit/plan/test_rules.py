@@ -34,6 +34,7 @@ FAST_CPU = replace(CPU, has_fast_bf16=True)
 CUDA = DeviceFacts("cuda", "H100", 16, 80 * 2**30, has_fast_bf16=True)
 SPLIT = Split(("a", "b"), ("c",), "as asked")
 
+
 def fingerprint(size=(512, 512), *, counts=None, channels=1):
     labels = choose_labels(counts or {0: 80, 255: 20})
     total = sum((counts or {0: 80, 255: 20}).values())

@@ -125,8 +125,10 @@ class TestPlace:
         assert_same_place(scan, result)
         np.testing.assert_array_equal(labels, 7 * values)
 
-    @pytest.mark.parametrize("suffix", ["tif", "ome.tif", "npz", "npy"])
+    @pytest.mark.parametrize("suffix", ["tif", "ome.tif", "npz", "npy", "ome.zarr"])
     def test_formats_that_simpleitk_does_not_read(self, tmp_path, suffix):
+        if suffix == "ome.zarr":
+            pytest.importorskip("zarr")
         values = blob()
         spacing = None if suffix == "npy" else (2.5, 0.9, 0.7)
         path = tmp_path / f"scan.{suffix}"
@@ -393,3 +395,36 @@ class TestBadInput:
         paths = [tmp_path / "a.nii.gz", tmp_path / "more" / "a.nii.gz"]
         with pytest.raises(ConfigError, match="would both be written as a"):
             predict_files(predictor(), paths, tmp_path / "out")
+
+
+@pytest.mark.parametrize("format", ["nii.gz", "nrrd", "npz", "tif", "png"])
+def test_pictures_in_any_format(tmp_path, format):
+    pixels = (RNG.integers(0, 2, (9, 12)) * 255).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    model = predictor(dims=2)
+    found = predict_files(model, [tmp_path / "a.png"], tmp_path / "out", format=format)
+    assert [path.name for path in found.written] == [f"a.{format}"]
+    np.testing.assert_array_equal(read_label_volume(found.written[0]).values, pixels // 255 * 7)
+
+
+def test_probabilities_of_a_volume_are_never_whole_in_memory():
+    """Eight classes of 192 planes: only bands of 8 planes are held."""
+    import tracemalloc
+
+    table = LabelTable(tuple(LabelClass(f"c{n}", n) for n in range(8)), kind="multiclass")
+
+    class Eight(Threshold):
+        def forward(self, x):
+            return Output(torch.cat([x * n for n in range(8)], 1), ())
+
+    model = predictor(table=table)
+    model.network = Eight(3, 8)
+    size = (192, 24, 24)
+    whole = 8 * 4 * int(np.prod(size))
+    array = np.ones(size, np.uint8)
+    for call in (model.predict_classes, model.predict_probabilities):
+        tracemalloc.start()
+        call(array)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert (peak < 0.4 * whole) == (call == model.predict_classes)

@@ -44,7 +44,9 @@ def read_source(
         raise ConfigError("--from: " + unknown_name("kind of source", kind, SOURCE_KINDS))
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder; check the name")
-    chosen = kind or recognise(path)
+    chosen = kind or ("layout" if wish.layout is not None else recognise(path))
+    if chosen != "layout" and wish.layout is not None:
+        raise ConfigError(f"--layout {wish.layout} is of data sets; leave it out for {chosen}")
     if chosen == "cvat-masks":
         return read_cvat_masks(path, wish)
     if chosen == "layout":

@@ -44,7 +44,8 @@ def read_layout(root: Path, wish: ConvertWish, progress: Progress) -> Source:
     """
     if wish.form == "instances":
         raise ConfigError("--target instances: numbers of objects have no classes; leave it out")
-    return take_layout(find_cases(root, label_folder=wish.label_folder), wish, progress)
+    layout = find_cases(root, label_folder=wish.label_folder, kind=wish.layout)
+    return take_layout(layout, wish, progress)
 
 
 def take_layout(layout: Layout, wish: ConvertWish, progress: Progress = silent) -> Source:

@@ -38,6 +38,7 @@ class ConvertWish:
         ignore: Of layouts: the value of void pixels.
         regions: Further classes, made of labels; only nnU-Net's layout holds them.
         label_folder: Of layouts: name of the folder of the labels.
+        layout: Of layouts: the kind, instead of what is recognised.
         line_width: Of lines, in pixels; None refuses lines.
         point_radius: Of points, in pixels; None refuses points.
         channels: Names of the image's channels.
@@ -50,6 +51,7 @@ class ConvertWish:
     ignore: int | None = None
     regions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     label_folder: str | None = None
+    layout: str | None = None
     line_width: float | None = None
     point_radius: float | None = None
     channels: tuple[str, ...] = ()

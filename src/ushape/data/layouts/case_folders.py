@@ -2,52 +2,29 @@
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from ushape.data.layouts.cases import CaseFiles, ClassMask, Layout, Problem, natural_key
+from ushape.data.layouts.case_folder import IMAGE_WORDS, CaseFolder, look_into
+from ushape.data.layouts.cases import CaseFiles, ClassMask, Layout, Problem, Side, natural_key
 from ushape.data.layouts.dataset_json import read_description
 from ushape.data.layouts.listing import (
     entries,
     folders_named,
     has_ending,
+    has_images,
     images_in,
     is_image_folder,
     name_of,
 )
+from ushape.data.layouts.places import SIDES
 
-LABEL_WORDS = (
-    *("label", "labels", "labelmap", "seg", "segmentation", "mask", "masks", "gt", "groundtruth"),
-    *("ground_truth", "truth", "annotation", "target", "manual"),
-)
-"""Names of label files; also as a part of a name (`spleen_mask`)."""
-
-IMAGE_WORDS = ("image", "images", "img", "scan", "volume", "data", "input", "raw", "")
-"""Names of image files that say nothing of a channel."""
-
-_JOINTS = re.compile(r"[ _.-]+")
 _MAX_TOLD = 3
 
 
-@dataclass
-class _Folder:
-    """One case, its files by the part of the name that says what they are."""
-
-    path: Path
-    images: dict[str, Path] = field(default_factory=dict)
-    label: Path | None = None
-    label_role: str = ""
-    masks: dict[str, Path] = field(default_factory=dict)
-    unused: list[Path] = field(default_factory=list)
-    doubt: str = ""
-
-
 def find_case_folders(root: Path, endings: Collection[str]) -> Layout | None:
-    """Read a data set with a folder for each case, in it or in its `train/`.
+    """Read a data set with a folder for each case, in it, or in its `train/` (and `val/`).
 
     Which file is the label is told by its name: `label`, `seg`, `mask` and the like, also behind
     the name of the case. All others are channels, in the order of their names.
@@ -55,18 +32,31 @@ def find_case_folders(root: Path, endings: Collection[str]) -> Layout | None:
     Returns:
         The cases; None where no folder holds an image and a label.
     """
-    for parent in (root, *folders_named(root, ("train", "training"))):
-        folders = [_look(folder, endings) for folder in _with_images(parent, endings)]
-        decided = [each for each in folders if _is_decided(each)]
+    sides = {folder: SIDES[folder.name.lower()] for folder in folders_named(root, list(SIDES))}
+    for parents in ([root], list(sides)):
+        places = [each for parent in parents for each in _with_images(parent, endings)]
+        folders = [look_into(place, endings) for place in places]
+        decided = [each for each in folders if each.is_decided]
         if decided:
-            return _layout(root, parent, folders, decided)
+            _keep_names(decided)
+            return _layout(root, folders, decided, sides)
     return None
+
+
+def _keep_names(folders: Sequence[CaseFolder]) -> None:
+    """Call images what they are called everywhere: of `ct.nii` and `ct_seg.nii`, `ct`."""
+    plain = {name_of(each.images[""]).lower() for each in folders if "" in each.images}
+    are_cases = any(each.path.name.lower() in plain for each in folders)
+    if len(plain) == 1 and all("" in each.images for each in folders) and not are_cases:
+        (name,) = plain
+        for each in folders:
+            each.images[name] = each.images.pop("")
 
 
 def why_not_case_folders(root: Path, endings: Collection[str]) -> str:
     """Say why folders with images were not taken for cases; empty where there are none."""
     for folder in _with_images(root, endings):
-        seen = _look(folder, endings)
+        seen = look_into(folder, endings)
         files = ", ".join(path.name for path in images_in(folder, endings)[:6])
         if seen.doubt or seen.images:
             why = seen.doubt or "which file is the label cannot be told by the names"
@@ -80,119 +70,67 @@ def why_not_case_folders(root: Path, endings: Collection[str]) -> str:
 def _with_images(parent: Path, endings: Collection[str]) -> list[Path]:
     found = [entry for entry in entries(parent) if entry.is_dir()]
     found = [entry for entry in found if not has_ending(entry, (".zarr",))]
-    folders = [entry for entry in found if images_in(entry, endings) or is_image_folder(entry)]
+    folders = [entry for entry in found if has_images(entry, endings) or is_image_folder(entry)]
     return sorted(folders, key=lambda path: natural_key(path.name))
 
 
-def _is_decided(folder: _Folder) -> bool:
-    has_label = folder.label is not None or bool(folder.masks)
-    return not folder.doubt and bool(folder.images) and has_label
-
-
-def _look(path: Path, endings: Collection[str]) -> _Folder:
-    """Tell images from labels in one folder."""
-    files = images_in(path, endings)
-    slices = [file for file in files if file.is_file() and has_ending(file, (".dcm",))]
-    files = [file for file in files if file not in slices]
-    found = _Folder(path)
-    parts = _roles(path.name, files)
-    if slices:
-        found.images["dicom"] = path
-    labels = {role: file for file, role in parts.items() if _label_word(role)}
-    for file, role in parts.items():
-        if role in labels:
-            continue
-        if role in found.images:
-            found.doubt = f"{found.images[role].name} and {file.name} are the same image"
-        found.images[role] = file
-    if len(labels) + len(found.images) < len(parts) + bool(slices) and not found.doubt:
-        found.doubt = "two labels have the same name"
-    _choose_label(found, labels)
-    return found
-
-
-def _choose_label(found: _Folder, labels: Mapping[str, Path]) -> None:
-    """Take the one label, or one mask a class; note doubt."""
-    plain = [role for role in labels if role in LABEL_WORDS]
-    if len(plain) == 1 or len(labels) == 1:
-        chosen = (plain or list(labels))[0]
-        found.label, found.label_role = labels[chosen], chosen
-        found.unused = [path for role, path in labels.items() if role != chosen]
-        return
-    if not labels:
-        found.doubt = found.doubt or "no file is called a label by its name"
-        return
-    first = {_JOINTS.split(role)[0] for role in labels}
-    if not plain and len(first) == 1 and first <= set(LABEL_WORDS):
-        word = first.pop()
-        found.masks = {_JOINTS.sub("_", role[len(word) + 1 :]): p for role, p in labels.items()}
-        return
-    names = ", ".join(path.name for path in labels.values())
-    found.doubt = found.doubt or f"several files are called labels ({names})"
-
-
-def _label_word(role: str) -> bool:
-    return role in LABEL_WORDS or any(part in LABEL_WORDS for part in _JOINTS.split(role))
-
-
-def _roles(case: str, files: Sequence[Path]) -> dict[Path, str]:
-    """Name each file without what all names of the folder begin with, in lower case."""
-    names = {path: name_of(path).lower() for path in files}
-    common = _common_start(list(names.values())) if len(names) > 1 else ""
-    joint = max((match.end() for match in _JOINTS.finditer(common)), default=0)
-    # a_b.nii and a_b_seg.nii: the shorter is all that they have in common.
-    whole = common if common in names.values() else common[:joint]
-    is_case = all(re.match(rf"{re.escape(case.lower())}(?:[ _.-]|$)", n) for n in names.values())
-    start = case.lower() if is_case and len(case) > len(whole) else whole
-    return {path: _JOINTS.sub("_", name[len(start) :]).strip("_") for path, name in names.items()}
-
-
-def _common_start(names: Sequence[str]) -> str:
-    low, high = min(names), max(names)
-    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))
-    return low[: sum(1 for _ in same)]
-
-
-def _layout(root: Path, parent: Path, folders: list[_Folder], decided: list[_Folder]) -> Layout:
+def _layout(
+    root: Path,
+    folders: Sequence[CaseFolder],
+    decided: Sequence[CaseFolder],
+    sides: Mapping[Path, Side],
+) -> Layout:
     """Keep the folders that hold what most hold."""
     problems = [
         Problem(each.path, f"left out: {each.doubt or 'no image beside the label'}", "error")
         for each in folders
-        if not _is_decided(each)
+        if not each.is_decided
     ]
     usual = _usual([each.images for each in decided])
     has_masks = 2 * sum(bool(each.masks) for each in decided) > len(decided)
     classes = _usual([each.masks for each in decided if each.masks]) if has_masks else ()
-    cases = []
+    names = Counter(each.path.name for each in decided)
+    cases, split = [], {}
     for each in decided:
-        lacking = [role or "image" for role in usual if role not in each.images]
-        lacking += [f"mask {name}" for name in classes if name not in each.masks]
-        if lacking:
-            text = f"left out: it has no {', '.join(lacking)}, which other folders have"
-            problems.append(Problem(each.path, text, "error"))
+        told = _compared(each, usual, classes)
+        problems += told
+        if any(problem.severity == "error" for problem in told):
             continue
-        if bool(each.masks) != bool(classes):
-            text = "left out: it has masks of classes, other folders have one label"
-            problems.append(Problem(each.path, text, "error"))
-            continue
-        unused = [*each.unused, *(p for role, p in each.images.items() if role not in usual)]
-        unused += [p for name, p in each.masks.items() if name not in classes]
-        if unused:
-            text = f"not used: {', '.join(path.name for path in unused[:_MAX_TOLD])}"
-            problems.append(Problem(each.path, text, "warning"))
-        cases.append(_case(each, usual, classes))
+        name, side = each.path.name, sides.get(each.path.parent)
+        name = f"{side}_{name}" if names[name] > 1 else name
+        cases.append(_case(name, each, usual, classes))
+        if side is not None:
+            split[name] = side
     described = read_description(root)
-    names = usual if len(usual) > 1 or usual[0] not in (*IMAGE_WORDS, "dicom") else ()
+    roles = usual if len(usual) > 1 or usual[0] not in (*IMAGE_WORDS, "dicom") else ()
+    parents = list(dict.fromkeys(each.path.parent for each in decided))
     return Layout(
-        _name(root, parent, decided[0], usual, classes),
+        _name(root, parents, decided[0], usual, classes),
         root,
-        tuple(cases),
+        tuple(sorted(cases, key=lambda case: natural_key(case.id))),
         tuple(problems),
-        parent,
+        parents[0] if len(parents) == 1 else root,
         "case-folders",
         described.wish if described else None,
-        (described.channel_names if described else ()) or names,
+        (described.channel_names if described else ()) or roles,
+        split=split if len(set(split.values())) == 2 else {},
     )
+
+
+def _compared(folder: CaseFolder, usual: Sequence[str], classes: Sequence[str]) -> list[Problem]:
+    """Tell what a folder lacks (an error) or has more than others."""
+    lacking = [role or "image" for role in usual if role not in folder.images]
+    lacking += [f"mask {name}" for name in classes if name not in folder.masks]
+    if lacking:
+        text = f"left out: it has no {', '.join(lacking)}, which other folders have"
+        return [Problem(folder.path, text, "error")]
+    if bool(folder.masks) != bool(classes):
+        text = "left out: it has masks of classes, other folders have one label"
+        return [Problem(folder.path, text, "error")]
+    unused = [*folder.unused, *(p for role, p in folder.images.items() if role not in usual)]
+    unused += [p for name, p in folder.masks.items() if name not in classes]
+    text = f"not used: {', '.join(path.name for path in unused[:_MAX_TOLD])}"
+    return [Problem(folder.path, text, "warning")] if unused else []
 
 
 def _usual(held: Sequence[Collection[str]]) -> tuple[str, ...]:
@@ -203,21 +141,26 @@ def _usual(held: Sequence[Collection[str]]) -> tuple[str, ...]:
     return tuple(sorted(most or alike.most_common(1)[0][0], key=natural_key))
 
 
-def _case(folder: _Folder, usual: Sequence[str], classes: Sequence[str]) -> CaseFiles:
+def _case(name: str, folder: CaseFolder, usual: Sequence[str], classes: Sequence[str]) -> CaseFiles:
     images = tuple(folder.images[role] for role in usual)
     return CaseFiles(
-        folder.path.name,
+        name,
         images[0],
         None if classes else folder.label,
-        tuple(ClassMask(name, folder.masks[name]) for name in classes),
+        tuple(ClassMask(each, folder.masks[each]) for each in classes),
         images if len(images) > 1 else (),
     )
 
 
 def _name(
-    root: Path, parent: Path, first: _Folder, usual: Sequence[str], classes: Sequence[str]
+    root: Path,
+    parents: Sequence[Path],
+    first: CaseFolder,
+    usual: Sequence[str],
+    classes: Sequence[str],
 ) -> str:
     """Name what was recognised, such as `*/ (ct, pet + seg)`."""
-    inner = "" if parent == root else f"{parent.name}/"
+    inner = "" if parents[0] == root else f"{parents[0].name}/"
     images = ", ".join(role or "image" for role in usual)
-    return f"{inner}*/ ({images} + {', '.join(classes) or first.label_role})"
+    more = "".join(f", {parent.name}" for parent in parents[1:])
+    return f"{inner}*/ ({images} + {', '.join(classes) or first.label_role}){more}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ushape.data.io import READ_FORMATS
 from ushape.data.layouts.cases import ClassMask, Problem, natural_key
-from ushape.data.layouts.listing import by_name, images_in, inner_folders
+from ushape.data.layouts.listing import by_name, has_images, inner_folders
 
 
 def find_class_folders(folder: Path) -> dict[str, Path]:
@@ -16,9 +16,9 @@ def find_class_folders(folder: Path) -> dict[str, Path]:
     Returns:
         Class name -> folder, in natural order; empty where the folder is of another kind.
     """
-    if images_in(folder):
+    if has_images(folder):
         return {}
-    return {inner.name: inner for inner in inner_folders(folder) if images_in(inner)}
+    return {inner.name: inner for inner in inner_folders(folder) if has_images(inner)}
 
 
 def join_masks(

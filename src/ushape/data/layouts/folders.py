@@ -15,7 +15,7 @@ from ushape.data.layouts.listing import (
     by_name,
     content_of,
     folder_named,
-    images_in,
+    has_images,
     inner_folders,
     is_image_folder,
     unpaired,
@@ -176,7 +176,7 @@ def _images(
     if images:
         joined, channels, more = join_numbered(images, known, is_certain=is_certain)
         return (joined, channels, problems + more), ()
-    folders = [each for each in inner_folders(place.images) if images_in(each, endings)]
+    folders = [each for each in inner_folders(place.images) if has_images(each, endings)]
     joined, channels, more = join_folders(folders, endings)
     return (joined, channels, problems + more), tuple(folder.name for folder in folders)
 
@@ -215,4 +215,4 @@ def _name(root: Path, paired: Sequence[Paired]) -> str:
 
 def of_pictures_themselves(root: Path, names: Collection[str]) -> bool:
     """Tell whether a person gave the folder of images or labels instead of its parent."""
-    return root.name.lower() in names and bool(images_in(root)) and not is_image_folder(root)
+    return root.name.lower() in names and has_images(root) and not is_image_folder(root)

@@ -7,10 +7,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ushape.data.io import READ_FORMATS
-from ushape.data.layouts.cases import CaseFiles
+from ushape.data.layouts.case_folder import look_into
+from ushape.data.layouts.cases import CaseFiles, natural_key
 from ushape.data.layouts.listing import (
     content_of,
     folder_named,
+    has_images,
     images_in,
     in_order,
     inner_folders,
@@ -19,6 +21,8 @@ from ushape.data.layouts.listing import (
     name_of,
     split_name,
 )
+from ushape.data.layouts.manifest import find_manifest, read_manifest
+from ushape.data.layouts.manifest_rows import MANIFEST_SUFFIXES
 from ushape.data.layouts.places import IMAGE_FOLDERS
 from ushape.errors import DataError
 
@@ -68,22 +72,61 @@ def find_inputs(path_or_glob: str | Path, *, num_channels: int = 1) -> tuple[Cas
 
     Channels in several files are joined where they can be told from images of their own: by their
     numbers (`_0000`) in nnU-Net's folders `imagesTr` and `imagesTs`, and elsewhere if every name
-    has just as many of them as the model wants; or as one folder for each channel.
+    has just as many of them as the model wants; as one folder for each channel; as one folder for
+    each case; or as a manifest says.
 
     Args:
-        path_or_glob: As for `find_images`; also a folder of one folder for each channel.
+        path_or_glob: As for `find_images`; also a manifest; a folder of one folder for each channel
+            or for each case (which, if it could be both and is not called `images`).
         num_channels: Of the model.
 
     Raises:
         DataError: Nothing is found, or channels are missing.
     """
     path = Path(path_or_glob).expanduser()
-    if num_channels > 1 and path.is_dir() and not is_image_folder(path):
-        place = path if images_in(path) else folder_named(path, IMAGE_FOLDERS) or path
-        folders = [folder for folder in inner_folders(place) if images_in(folder)]
-        if not images_in(place) and len(folders) == num_channels:
-            return _from_folders(folders)
-    return join_files(find_images(path_or_glob), num_channels=num_channels)
+    if path.is_file() and path.suffix.lower() in MANIFEST_SUFFIXES:
+        return _of_manifest(path, path)
+    if not path.is_dir() or is_image_folder(path) or has_images(path):
+        return join_files(find_images(path_or_glob), num_channels=num_channels)
+    manifest = find_manifest(path)
+    if manifest is not None:
+        return _of_manifest(manifest, path)
+    place = folder_named(path, IMAGE_FOLDERS) or path
+    folders = [folder for folder in inner_folders(place) if has_images(folder)]
+    if has_images(place) or not folders:
+        return join_files(find_images(path_or_glob), num_channels=num_channels)
+    are_cases = place == path and all(
+        len(look_into(folder, READ_FORMATS).images) == num_channels for folder in folders
+    )
+    if len(folders) == num_channels > 1 and not are_cases:
+        return _from_folders(folders)
+    return tuple(_from_case_folder(folder, num_channels) for folder in folders)
+
+
+def _of_manifest(path: Path, root: Path) -> tuple[CaseFiles, ...]:
+    """Take the images that a manifest names.
+
+    Raises:
+        DataError: Some line is of no use: nothing to predict is passed over in silence.
+    """
+    layout = read_manifest(path, root, needs_labels=False)
+    wrong = next((each for each in layout.problems if each.severity == "error"), None)
+    if wrong is not None:
+        raise DataError(str(wrong))
+    return layout.cases
+
+
+def _from_case_folder(folder: Path, num_channels: int) -> CaseFiles:
+    """Take all images of a folder that are called no labels for the channels of one case."""
+    images = look_into(folder, READ_FORMATS).images
+    paths = [images[role] for role in sorted(images, key=natural_key)]
+    if len(paths) != num_channels:
+        found = ", ".join(path.name for path in paths) or "no image"
+        raise DataError(
+            f"{folder}: it holds {found}; the model takes {num_channels} "
+            f"channel{'s' * (num_channels > 1)}: give the folder of the images, or a manifest"
+        )
+    return _case(folder.name, dict(enumerate(paths)))
 
 
 def join_files(images: Sequence[Path], *, num_channels: int = 1) -> tuple[CaseFiles, ...]:

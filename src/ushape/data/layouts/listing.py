@@ -109,6 +109,11 @@ def images_in(folder: Path, endings: Collection[str] = READ_FORMATS) -> list[Pat
     return in_order(entry for entry in entries(folder) if is_image(entry, endings))
 
 
+def has_images(folder: Path, endings: Collection[str] = READ_FORMATS) -> bool:
+    """Tell whether a folder holds an image."""
+    return any(is_image(entry, endings) for entry in entries(folder))
+
+
 def by_name(folder: Path, endings: Collection[str]) -> tuple[dict[str, list[Path]], list[Problem]]:
     """Group images by name; tell names that stand twice and formats that are not read."""
     found: dict[str, list[Path]] = {}

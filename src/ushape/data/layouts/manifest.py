@@ -48,23 +48,24 @@ def find_manifest(folder: Path, *, is_said: bool = False) -> Path | None:
     return found[0] if found else None
 
 
-def read_manifest(path: Path, root: Path) -> Layout:
+def read_manifest(path: Path, root: Path, *, needs_labels: bool = True) -> Layout:
     """Read the cases that a manifest names; a row that is of no use is told and left out.
 
     Args:
         path: The file. Names in it are relative to its folder, and must not leave it.
         root: What was given: the file, or its folder.
+        needs_labels: A row without labels is of no use; else labels are not looked at.
 
     Raises:
         DataError: It cannot be read, or no row is of use.
     """
     table = read_rows(path)
     described = table.description or read_description(path.parent)
-    reader = _Reader(path)
+    reader = _Reader(path, needs_labels)
     for row in table.rows:
         reader.read(row)
-    problems = [*_unused(path, table), *reader.problems]
     cases, sides = _named(reader)
+    problems = [*_unused(path, table), *reader.problems]
     if not cases:
         found = "; ".join(str(problem) for problem in problems[:_MAX_LISTED])
         raise DataError(f"{path}: no row is of use. {found or 'There is no row'}")
@@ -106,6 +107,7 @@ class _Reader:
     """Goes through rows; keeps what is of use, and the problems."""
 
     path: Path
+    needs_labels: bool
     found: list[_Named] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     num_unseen: int = 0
@@ -136,14 +138,12 @@ class _Reader:
     def _case(self, row: Row) -> CaseFiles:
         images = [self._file(name, "image") for name in row.images.values()]
         self._check_channels(row)
-        if not row.labels:
-            raise DataError("no column names labels: add label, or label_CLASS for each mask")
-        labels = {name: self._file(text, "label") for name, text in row.labels.items()}
-        is_plain = list(labels) == [""]
+        labels = self._labels(row) if self.needs_labels else {}
+        is_plain = "" in labels
         case = CaseFiles(
             row.values.get("id", ""),
             images[0],
-            labels[""] if is_plain else None,
+            labels.get(""),
             () if is_plain else tuple(ClassMask(name, path) for name, path in labels.items()),
             tuple(images) if len(images) > 1 else (),
             group=row.values.get("group"),
@@ -155,6 +155,11 @@ class _Reader:
             if before != row.where:
                 raise DataError(f"{image.name} is the image of {before} already: remove one")
         return case
+
+    def _labels(self, row: Row) -> dict[str, Path]:
+        if not row.labels:
+            raise DataError("no column names labels: add label, or label_CLASS for each mask")
+        return {name: self._file(text, "label") for name, text in row.labels.items()}
 
     def _check_channels(self, row: Row) -> None:
         """Refuse a row of a JSON file that names other channels than the first."""

@@ -13,6 +13,8 @@ from typing import Any
 from ushape.data.layouts.dataset_json import Description, describe
 from ushape.errors import DataError, nearest_name
 
+MANIFEST_SUFFIXES = (".csv", ".tsv", ".json")
+
 _ONE_NAME = {
     "id": "id", "case": "id", "group": "group", "subject": "group", "patient": "group",
     "split": "split", "slice": "slice", "spacing_mm": "spacing_mm",
@@ -92,9 +94,10 @@ def header_of(path: Path) -> tuple[str, ...]:
     try:
         with path.open(encoding="utf-8-sig") as file:
             line = file.readline(1 << 16)
-    except (OSError, UnicodeDecodeError):
+        cells = next(csv.reader([line], delimiter=_delimiter(line)), ())
+    except (OSError, UnicodeDecodeError, csv.Error):
         return ()
-    return tuple(name.strip() for name in next(csv.reader([line], delimiter=_delimiter(line)), ()))
+    return tuple(name.strip() for name in cells)
 
 
 def names_images(columns: Sequence[str]) -> bool:

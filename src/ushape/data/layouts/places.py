@@ -10,7 +10,7 @@ from ushape.data.layouts.listing import (
     content_of,
     folder_named,
     folders_named,
-    images_in,
+    has_images,
     inner_folders,
 )
 from ushape.errors import DataError
@@ -64,23 +64,27 @@ def find_places(root: Path, label_folder: str | None) -> tuple[list[Place], list
         if place is None:
             continue
         problems = [] if label_folder is not None else _other_folders(parent, place.labels)
-        if parent == root:
-            inner, more = _expand(place)
-            return inner, problems + more
-        measured = [
-            replace(found, side="val")
-            for name, side in SIDES.items()
-            if side == "val"
-            for folder in folders_named(root, (name,))
-            if (found := _place(folder, label_folder))
-        ]
-        return [replace(place, side="train"), *measured] if measured else [place], problems
+        sides = [place] if parent == root else _sides(root, place, label_folder)
+        found = []
+        for side in sides:
+            inner, more = _expand(side)
+            found += inner
+            problems += more
+        return found, problems
     if label_folder is not None:
         raise DataError(
             f"{root}: --label-folder {label_folder}: there is no such folder beside the images; "
             f"found: {content_of(root)}"
         )
     return [], []
+
+
+def _sides(root: Path, train: Place, label_folder: str | None) -> list[Place]:
+    """Add the folders of validation cases beside those of training cases, if there are any."""
+    names = [name for name, side in SIDES.items() if side == "val"]
+    found = [_place(folder, label_folder) for folder in folders_named(root, names)]
+    val = [replace(place, side="val") for place in found if place is not None]
+    return [replace(train, side="train"), *val] if val else [train]
 
 
 def _place(parent: Path, label_folder: str | None) -> Place | None:
@@ -99,12 +103,12 @@ def _fullest(found: list[Path]) -> Path | None:
 
 
 def _holds_images(folder: Path) -> bool:
-    return bool(images_in(folder)) or any(images_in(inner) for inner in inner_folders(folder))
+    return has_images(folder) or any(has_images(inner) for inner in inner_folders(folder))
 
 
 def _expand(place: Place) -> tuple[list[Place], list[Problem]]:
     """Look for folders of equal names in both: subjects, stacks, or `train` and `val`."""
-    if images_in(place.images) or images_in(place.labels):
+    if has_images(place.images) or has_images(place.labels):
         return [place], []
     inner = [folder for folder in inner_folders(place.images) if _holds_images(folder)]
     names = {folder.name.lower() for folder in inner}
@@ -123,7 +127,7 @@ def _expand(place: Place) -> tuple[list[Place], list[Problem]]:
         elif by_side:
             found.append(Place(folder, labels, side=SIDES[folder.name.lower()]))
         else:
-            found.append(Place(folder, labels, group=folder.name))
+            found.append(replace(place, images=folder, labels=labels, group=folder.name))
     if by_side and {each.side for each in found} == {"train"}:
         found = [replace(each, side=None) for each in found]
     return found, problems

@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
-from ushape.data.io import PICTURE_SUFFIXES
+from ushape.data.io import PICTURE_SUFFIXES, read_header
 from ushape.data.layouts.cases import CaseFiles, Layout, Problem, natural_key
 from ushape.data.layouts.listing import has_ending
 from ushape.errors import DataError
@@ -34,13 +35,7 @@ def as_slices(layout: Layout, stack_mm: tuple[float, float, float]) -> Layout:
     Raises:
         DataError: The images are volumes; a name has no number; two have the same one.
     """
-    for case in layout.cases:
-        path = case.image
-        if path.is_dir() or not has_ending(path, _SLICE_ENDINGS):
-            raise DataError(
-                f"--stack: {path} is a volume by itself, not a slice: leave --stack out "
-                "(files of volumes say their spacing; a manifest can, in a column spacing_mm)"
-            )
+    _check_pictures(layout.cases)
     stacks: dict[str, list[CaseFiles]] = {}
     for case in layout.cases:
         group = case.group if case.group is not None else _stack_of(case)
@@ -58,6 +53,30 @@ def as_slices(layout: Layout, stack_mm: tuple[float, float, float]) -> Layout:
         problems=tuple(problems),
         stack_mm=stack_mm,
     )
+
+
+def _check_pictures(cases: Sequence[CaseFiles]) -> None:
+    """Refuse volumes: by their endings, and where these do not tell, by the header of the first."""
+    volumes = (
+        case.image
+        for case in cases
+        if case.image.is_dir() or not has_ending(case.image, _SLICE_ENDINGS)
+    )
+    path = next(volumes, None)
+    if path is None and _has_pages(cases[0].image):
+        path = cases[0].image
+    if path is not None:
+        raise DataError(
+            f"--stack: {path} is a volume by itself, not a slice: leave --stack out (files of "
+            "volumes say their spacing; a manifest can, in a column spacing_mm)"
+        )
+
+
+def _has_pages(path: Path) -> bool:
+    try:
+        return read_header(path).grid.spatial_dims == 3
+    except DataError:  # told where all images are read
+        return False
 
 
 def _stack_of(case: CaseFiles) -> str:

@@ -2,7 +2,8 @@
 
 `prepare` makes the array of one image and records how (`ushape.data.placement`), `target` brings
 its labels onto the same voxels by exact rules, `cases` does so for a data set and keeps the arrays
-in the `cache`; `normalise` and `resample` do the arithmetic. `ushape.data.restore` is the way back.
+in the `cache`; `normalise`, `resample` and `weights` do the arithmetic. `ushape.data.restore` is
+the way back.
 """
 
 from __future__ import annotations

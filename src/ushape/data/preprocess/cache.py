@@ -11,10 +11,13 @@ killed run leaves no half array, and an array is not held twice.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,10 @@ FORMAT = 3
 """Part of every cache name; raise it when the stored arrays change in meaning."""
 
 _PIECE_BYTES = 1 << 24
+
+_STALE_S = 600.0
+"""A half written file that did not grow for so long is nobody's."""
+
 _DATA_FILE = re.compile(rb"^\s*(?:ElementDataFile\s*=|data ?file:)\s*(.+?)\s*$", re.I | re.M)
 
 
@@ -49,11 +56,11 @@ class PreparedCase:
     id: str
     image_path: Path
     target_path: Path
+    placement: Placement
     weight_path: Path | None = None
     has_void: bool = False
     is_overlapping: bool = False
     places_path: Path | None = None
-    placement: Placement | None = None
 
     def open(self) -> Sample:
         """Map the arrays; pixels are read when they are used, or once to count void ones."""
@@ -67,9 +74,7 @@ class PreparedCase:
             if self.places_path is None
             else unpack_places(load_array(self.places_path), target.ndim)
         )
-        spacing = None
-        if self.placement is not None and target.ndim == 3:
-            spacing = self.placement.spacing_mm
+        spacing = self.placement.spacing_mm if target.ndim == 3 else None
         image = load_array(self.image_path)
         return Sample(self.id, image, target, weight, num_valid, places=places, spacing_mm=spacing)
 
@@ -118,10 +123,19 @@ def save_array(path: Path, array: npt.NDArray[Any]) -> None:
     """Write an array atomically, in pieces: numpy's own writer hides why a disk refuses."""
     contiguous = np.ascontiguousarray(array)
     data = contiguous.reshape(-1).view(np.uint8).data
+    _sweep(path)
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(contiguous))
         for start in range(0, len(data), _PIECE_BYTES):
             file.write(data[start : start + _PIECE_BYTES])
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a killed run left of this array, unless another process may still write it."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > _STALE_S:
+                part.unlink()
 
 
 def load_array(path: Path) -> npt.NDArray[Any]:

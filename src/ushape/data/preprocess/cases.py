@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ushape.config.schema import PreprocessConfig, SamplingConfig, WeightMapConfig
 from ushape.data.case_image import read_case_header, read_case_image
-from ushape.data.io import canonical_turn
+from ushape.data.io import Grid, canonical_turn
 from ushape.data.layouts import CaseFiles
 from ushape.data.placement import Placement
 from ushape.data.preprocess.cache import (
@@ -98,11 +98,11 @@ class _Preparation:
             case.id,
             image_path,
             target_path,
+            placement,
             self._weights(case, target_path, placement, key),
             has_void=self.table.ignore is not None,
             is_overlapping=self.table.is_overlapping,
             places_path=self._places(case, target_path, key),
-            placement=placement,
         )
 
     def _image(self, case: CaseFiles) -> tuple[Path, Placement]:
@@ -151,11 +151,10 @@ def image_bytes(case: CaseFiles, config: PreprocessConfig) -> int:
         DataError: The header cannot be read, or the image is not to be had at this spacing.
     """
     header = read_case_header(case)
-    num_files = max(1, len(case.channels), len(case.planes))
     grid = canonical_turn(header.grid).new
-    grown = 1.0
-    if grid.spatial_dims == 3 and not case.planes and case.spacing_mm is None:
-        size = prepared_size(grid.size, grid, config, header.name)
-        grown = math.prod(size) / math.prod(grid.size)
-    num_values = math.prod(header.shape) * num_files
-    return int(num_values * (2 * max(4, header.dtype.itemsize) + 4 * grown))
+    if case.planes:
+        grid = Grid.of((len(case.planes), *grid.size), case.spacing_mm)
+    prepared = math.prod(prepared_size(grid.size, grid, config, header.name))
+    num_channels = header.num_channels * header.num_frames * max(1, len(case.channels))
+    stored = 2 * max(4, header.dtype.itemsize) * math.prod(grid.size)
+    return num_channels * (stored + 4 * prepared)

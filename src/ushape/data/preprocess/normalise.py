@@ -109,7 +109,8 @@ def measure_scaling(image: Values, config: PreprocessConfig) -> tuple[Scaling, .
         DataError: `unit` is asked of floats.
     """
     if config.normalise == "ct":
-        return tuple(Scaling(*np.float64(numbers)) for numbers in config.intensity)
+        rows = (map(np.float64, row) for row in config.intensity)
+        return tuple(Scaling(low, high, mean, deviation) for low, high, mean, deviation in rows)
     return tuple(_measure(channel, config) for channel in image)
 
 

@@ -21,8 +21,9 @@ from ushape.data.io.volume import Values
 from ushape.data.layouts import CaseFiles
 from ushape.data.placement import Placement
 from ushape.data.preprocess.normalise import Image, measure_scaling, slabs, used_channels
-from ushape.data.preprocess.resample import choose_kernels, resample_image
+from ushape.data.preprocess.resample import resample_image
 from ushape.data.preprocess.target import read_case_target
+from ushape.data.preprocess.weights import choose_kernels
 from ushape.data.sample import Sample
 from ushape.errors import DataError
 from ushape.labels import LabelTable

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from ushape.data.case_image import read_case_header, read_case_image
-from ushape.data.io import Grid, Header, to_canonical
+from ushape.data.io import Grid, to_canonical
+from ushape.data.io.claims import file_bytes
 from ushape.data.layouts import CaseFiles, Problem
 from ushape.data.scan.label import scan_label, unreadable_problem
 from ushape.data.scan.measure import Inside, content_size, hash_image, measure_image
@@ -24,6 +25,11 @@ MIN_EDGE = 8
 
 COPIES = 3
 """A case in work takes this many times its image: decoded, turned, and its label with it."""
+
+PICTURE_RATIO = 20
+"""A compressed picture is seldom more than this many times larger in memory than on disk."""
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 @dataclass(frozen=True)
@@ -140,16 +146,23 @@ def scan_case(
         budget: Memory that all threads share.
     """
     try:
-        header = read_case_header(files)
+        num_bytes, remarks = _look(files)
     except DataError as error:
         return unreadable_problem(files.image, error)
-    num_bytes = header.num_bytes * max(1, len(files.channels)) * COPIES
-    with (budget or machine_budget()).hold(num_bytes):
-        return _scan(files, header, wish or LabelWish(), is_alignable=is_alignable)
+    with (budget or machine_budget()).hold(num_bytes * COPIES):
+        return _scan(files, remarks, wish or LabelWish(), is_alignable=is_alignable)
+
+
+def _look(files: CaseFiles) -> tuple[int, tuple[str, ...]]:
+    """Find the memory that an image takes, and what its header has that is odd."""
+    if files.image.suffix.lower() in _PICTURES:  # Pillow decodes them to tell their size
+        return PICTURE_RATIO * file_bytes(files.image), ()
+    header = read_case_header(files)
+    return header.num_bytes * max(1, len(files.channels)), header.remarks
 
 
 def _scan(
-    files: CaseFiles, header: Header, wish: LabelWish, *, is_alignable: bool
+    files: CaseFiles, remarks: tuple[str, ...], wish: LabelWish, *, is_alignable: bool
 ) -> CaseScan | Problem:
     try:
         volume, turn = to_canonical(read_case_image(files))
@@ -177,7 +190,7 @@ def _scan(
         orientation="" if is_picture else turn.old.orientation,
         oblique_degrees=0.0 if is_picture else _oblique_degrees(grid),
         group=files.group,
-        remarks=header.remarks,
+        remarks=remarks,
         **measure_image(image),
         **vars(facts),
     )

@@ -181,7 +181,8 @@ def warn_of_set(root: Path, cases: list[CaseScan]) -> list[Problem]:
     if grey:
         text = f"{len(grey)} of {len(cases)} images store grey as three equal colour channels"
         path = grey[0].image if len(grey) == 1 else grey[0].image.parent
-        problems.append(Problem(path, f"{text}: they are used as colour images", "warning"))
+        use = "grey" if len(grey) == len(cases) else "colour images"
+        problems.append(Problem(path, f"{text}: they are used as {use}", "warning"))
     if any(case.form != "values" for case in cases):
         return problems
     holders: dict[int, list[CaseScan]] = {}

@@ -13,7 +13,7 @@ from ushape.data.io import Grid, LabelPicture, LabelVolume, Turn, read_header
 from ushape.data.label_grid import ImagePlace, is_picture, read_labels
 from ushape.data.layouts import CaseFiles, Problem
 from ushape.data.masks import CaseMasks, read_masks, read_values
-from ushape.data.scan.measure import Inside, Values, measure_by_mask, measure_by_value
+from ushape.data.scan.measure import SLAB, Inside, Values, measure_by_mask, measure_by_value
 from ushape.data.targets import VOID, encode_labels
 from ushape.errors import DataError
 from ushape.labels import Form, LabelWish, instance_table
@@ -162,8 +162,9 @@ def count_values(values: npt.NDArray[np.integer]) -> dict[int, int]:
     """Count the pixels of every label value, by rising value."""
     if values.dtype.itemsize <= 2:
         counts = np.zeros(1 << (8 * values.dtype.itemsize), np.int64)
-        for part in values.reshape(len(values), -1):  # row by row: bincount copies to 64 bits
-            found = np.bincount(part)
+        flat = values.reshape(-1)
+        for start in range(0, flat.size, SLAB):  # bincount copies to 64 bits
+            found = np.bincount(flat[start : start + SLAB])
             counts[: len(found)] += found
         present = np.flatnonzero(counts)
         return {int(value): int(counts[value]) for value in present}

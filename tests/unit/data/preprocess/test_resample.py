@@ -8,13 +8,12 @@ import torch
 from scipy import ndimage
 
 from ushape.data.preprocess.resample import (
-    axis_weights,
-    choose_kernels,
     resample_classes,
     resample_image,
     resample_nearest,
     resample_sets,
 )
+from ushape.data.preprocess.weights import axis_weights, choose_kernels
 
 RNG = np.random.default_rng(0)
 COUNTS = [(40, 52), (40, 31), (40, 20), (40, 13), (40, 39), (40, 41), (7, 90)]
@@ -96,16 +95,17 @@ def test_a_ball_keeps_its_centre_and_its_volume(size, kernel):
     assert out.sum() * scale.prod() == pytest.approx(ball.sum(), rel=5e-3)
 
 
-def test_axes_are_independent_and_planes_are_a_detail():
+@pytest.mark.parametrize("size", [(9, 5, 8), (18, 21, 8), (2, 7, 24)])
+def test_axes_are_independent_and_planes_are_a_detail(size):
+    """Three times as many: every third new plane lies on an old one, and needs that alone."""
     values = RNG.normal(size=(6, 7, 8)).astype(np.float32)
-    size = (9, 5, 8)
     expected = values
     for axis, (old, new) in enumerate(zip(values.shape, size, strict=True)):
         matrix = axis_weights(old, new, "cubic").matrix
         if matrix is not None:
             expected = np.moveaxis(np.tensordot(matrix.toarray(), expected, (1, axis)), 0, axis)
     np.testing.assert_allclose(resampled(values, size), expected, atol=1e-5)
-    turned = resampled(values.transpose(2, 0, 1), (8, 9, 5)).transpose(1, 2, 0)
+    turned = resampled(values.transpose(2, 0, 1), (size[2], *size[:2])).transpose(1, 2, 0)
     np.testing.assert_allclose(turned, expected, atol=1e-5)
 
 

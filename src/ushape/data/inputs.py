@@ -1,4 +1,4 @@
-"""What is predicted: images whose files leave something open, and pictures of one stack."""
+"""Images to predict or to explain: what their files leave open, and pictures of one stack."""
 
 from __future__ import annotations
 
