@@ -4,7 +4,8 @@
 
 Every part runs in a process of its own, whose largest resident memory is told. `--storage` also
 reads patches of the prepared image from an uncompressed .npy file and from chunks compressed with
-zarr's Blosc codecs (which needs zarr), each time from the disk's cache in memory and without it.
+zarr's Blosc codecs (which needs zarr), each time from the disk's cache in memory and without it,
+and resamples a volume with scipy's spline beside ours.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from ushape.data.layouts import CaseFiles
 from ushape.data.placement import Placement
 from ushape.data.preprocess import prepare_cases
 from ushape.data.preprocess.cache import load_array, load_placement
+from ushape.data.preprocess.resample import resample_image
 from ushape.data.restore import Restorer
 from ushape.labels import LabelClass, LabelTable
 
@@ -131,7 +133,25 @@ def storage(root: Path) -> None:
             )
 
 
-PARTS = {"prepare": prepare, "restore": restore, "storage": storage}
+def resample(_: Path) -> None:
+    """Sample 256^3 voxels on 284^3: ours, and the spline of scipy that nnU-Net uses."""
+    values = np.random.default_rng(0).normal(size=(256,) * 3).astype(np.float32)
+    size = (284,) * 3
+
+    def ours() -> None:
+        out = np.empty(size, np.float32)
+        resample_image(values, size, ("cubic",) * 3, lambda plane: plane, out)
+
+    def scipy() -> None:
+        ndimage.zoom(values, [n / 256 for n in size], order=3, grid_mode=True, mode="nearest")
+
+    for name, run in (("ours", ours), ("scipy", scipy)):
+        start = time.process_time()
+        run()
+        print(f"cubic {name} {time.process_time() - start:.2f} s of one core,", end=" ")
+
+
+PARTS = {"prepare": prepare, "restore": restore, "storage": storage, "resample": resample}
 
 
 def main() -> None:
@@ -156,7 +176,7 @@ def main() -> None:
         return
     root = Path(tempfile.mkdtemp())
     try:
-        parts = ["make", "prepare", "restore", *(["storage"] if given.storage else [])]
+        parts = ["make", "prepare", "restore", *(["storage", "resample"] if given.storage else [])]
         for part in parts:
             arguments = ["--part", part, "--root", str(root), "--edge", str(given.edge)]
             subprocess.run([sys.executable, __file__, *arguments], check=True)

@@ -184,7 +184,7 @@ def regions_of(mask: Mask, *, fine: FineConfig) -> tuple[Region, ...]:
         "proportions": size,
     }
     if fine.regions == "each":
-        return find_regions(mask, **options)
+        return find_regions(mask, **options, most=fine.most_regions)
     region = find_region(mask, **options)
     return () if region is None else (region,)
 

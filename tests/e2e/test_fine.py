@@ -157,24 +157,24 @@ def test_a_resumed_run_equals_an_uninterrupted_one(cli, data, tmp_path, monkeypa
     """Stop after some steps of a run with balances in both passes, go on, compare all weights."""
     from ushape.training import loop
 
-    options = (*COMMON, "--steps", 8, "--set", "balance=auto")
+    options = (*COMMON, "--steps", 5, "--set", "balance=auto", "--set", "train.validations=1")
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert cli("train", data, *options, "--out", whole).code == 0
 
-    class StopsAtFive(loop.StopRequest):
+    class StopsAtThree(loop.StopRequest):
         count = 0
 
         @property
         def is_set(self):
             type(self).count += 1
-            return self.count == 5
+            return self.count == 3
 
         @is_set.setter
         def is_set(self, value):
             pass
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "StopRequest", StopsAtFive)
+        patch.setattr(loop, "StopRequest", StopsAtThree)
         assert cli("train", data, *options, "--out", parts).code == 3
     state = torch.load(parts / "fold_0" / "state.pt", weights_only=True)
     assert any(key.startswith("fine.") for key in state["loss"])
@@ -223,3 +223,41 @@ def test_what_cannot_be_is_refused_before_training(cli, data, tmp_path):
         assert refused.code == 2, options
         assert words in refused.error
     assert not (tmp_path / "run").exists()
+
+
+def test_starting_from_a_model_with_one_pass_and_with_two(trained, cli, data, tmp_path):
+    run, _ = trained
+    short = ("--steps", 1, "--val", "6-9", *LABELS, *SETTINGS[:4], "--set", "train.validations=1")
+    one = tmp_path / "one"
+    for out, model, start in (
+        (one, "unet_padding", run),
+        (tmp_path / "two", "unet_fine_grained", one),
+        (tmp_path / "again", "unet_fine_grained", run),
+    ):
+        options = ("--model", model, "--set", f"train.start_from={start}")
+        result = cli("train", data, *short, *options, "--out", out)
+        assert result.code == 0, result.err
+        assert "started from the weights of" in result.err
+    second = load_file(tmp_path / "again" / "fold_0" / "last.safetensors")
+    first = load_file(run / "fold_0" / "best.safetensors")
+    keys = [key for key in first if "second_running_var" in key]
+    assert keys
+    assert all(torch.allclose(first[key], second[key], rtol=0.5) for key in keys)
+    assert not any("second_" in key for key in load_file(one / "fold_0" / "last.safetensors"))
+
+
+def test_volumes_make_two_passes_too(cli, tmp_path):
+    from ushape.data.synth import write_dataset
+
+    root = write_dataset("discs", tmp_path / "v", cases=3, size=(8, 40, 40), seed=3)
+    run = tmp_path / "run"
+    options = ("--set", "model.options.width=4", "--set", "model.options.levels=3")
+    result = cli(
+        "train", root, "--model", "unet_fine_grained", "--steps", 2, "--val", "discs_002",
+        "--set", "fine.classes=[class_3]", "--set", "fine.within=class_1", "--set", "fine.cuts=4",
+        "--set", "train.validations=1", *options, "--out", run,
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    assert len(load_config(run / "config.yaml").fine.cut_size) == 3
+    assert "boxes" in json.loads((run / "fold_0" / "evaluation.json").read_text())
+    assert len(list((run / "fold_0" / "predictions").glob("discs_002.nii.gz"))) == 1

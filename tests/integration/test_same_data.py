@@ -206,11 +206,12 @@ JOINT = (folders, in_train)
 APART = (numbered, nnunet, channel_folders, case_folders, in_manifest, in_json)
 PLACED = (".nii.gz", ".nii", ".nrrd", ".mha", ".npz", ".tif", ".zarr")
 
-# Every layout with two formats, and every format in two layouts: layouts never open files.
+# Every layout with one format, and every format in a layout or two: layouts do not open files.
 VOLUMES = [
     *((layout, ".nii.gz") for layout in (*JOINT, *APART, decathlon)),
-    *((layout, "dicom") for layout in APART),
-    *((layout, ending) for layout in (folders, case_folders) for ending in PLACED[1:]),
+    *((folders, ending) for ending in PLACED[1:]),
+    *((case_folders, ending) for ending in (".npz", ".tif", ".zarr")),
+    *((layout, "dicom") for layout in (numbered, case_folders, in_manifest)),
     *((layout, ".npy") for layout in (in_manifest, in_json)),
 ]
 PICTURES = [

@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ushape.errors import ConfigError
-from ushape.sizes import format_duration, format_size, parse_duration_s, parse_size, per_axis
+from ushape.sizes import (
+    format_duration,
+    format_size,
+    parse_duration_s,
+    parse_size,
+    parse_spacing_mm,
+    parse_stack,
+    per_axis,
+)
 
 QUICK = settings(deadline=None, max_examples=60)
 
@@ -67,3 +75,33 @@ def test_a_shown_duration_loses_less_than_its_smaller_unit(seconds):
     shown = parse_duration_s(format_duration(seconds))
     unit = 1 if seconds < 3600 else 60 if seconds < 86_400 else 3600
     assert 0 <= seconds - shown < unit
+
+
+@given(
+    edges=st.lists(st.integers(1, 10**6), min_size=2, max_size=3),
+    unit=st.sampled_from([("nm", 1e6), ("um", 1e3), ("µm", 1e3), ("mm", 1), ("", 1)]),
+)
+@QUICK
+def test_edges_of_voxels_in_any_unit(edges, unit):
+    text = "x".join(map(str, edges)) + unit[0]
+    assert parse_spacing_mm(text) == tuple(edge / unit[1] for edge in edges)
+
+
+def test_spellings_of_edges():
+    assert parse_stack(" 50 × 4,4 NM ") == (50 / 1e6, 4 / 1e6, 4 / 1e6)
+    assert parse_spacing_mm("1e-3x.5x2.") == (0.001, 0.5, 2.0)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "nm", "4", "1x2x3x4", "0x1x1", "-1x1x1", "nanx1x1", "1xinfx1", "1xx1", "axbxc"]
+)
+def test_what_are_no_edges(text):
+    with pytest.raises(ConfigError, match=r"50x4x4nm|unknown unit"):
+        parse_spacing_mm(text)
+
+
+def test_a_stack_has_three_edges_and_a_known_unit():
+    with pytest.raises(ConfigError, match=r"stack '4x4nm' is not understood"):
+        parse_stack("4x4nm")
+    with pytest.raises(ConfigError, match=r"unknown unit 'nmm': did you mean 'nm'"):
+        parse_stack("50x4x4nmm")

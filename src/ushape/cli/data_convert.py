@@ -70,8 +70,8 @@ def convert(
         str | None,
         typer.Option(
             metavar="KIND",
-            help="Of data sets: folders, nnunet, msd, case-folders or manifest. Default: what is "
-            "recognised.",
+            help="Of data sets: folders, nnunet, msd, case-folders, pairs or manifest. "
+            "Default: what is recognised.",
         ),
     ] = None,
     line_width: Annotated[

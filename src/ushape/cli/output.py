@@ -53,11 +53,11 @@ def print_problems(problems: Sequence[str], *, most: int = 20) -> None:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(title: str) -> Iterator[Callable[[float, int | None], None]]:
     """Show a bar on standard error while the block runs; nothing when it is not a terminal.
 
     Yields:
-        A function to call with (done, total).
+        A function to call with (done, total); None leaves the total as it was.
     """
     from rich.console import Console
     from rich.progress import (

@@ -94,7 +94,14 @@ def predict(
         thresholds=parse_thresholds(threshold or []),
     )
     cases = find_inputs(images, num_channels=predictor.num_channels)
+    done = 0
     with progress_bar("predicting") as progress:
+
+        def begin(number: int, total: int, _: str) -> None:
+            nonlocal done
+            done = number
+            progress(number, total)
+
         summary = predict_cases(
             predictor,
             cases,
@@ -103,7 +110,8 @@ def predict(
             spacing_mm=spacing_mm,
             keep_probabilities=probabilities,
             is_skeleton=skeleton,
-            progress=lambda done, total, name: progress(done, total),
+            progress=begin,
+            tiles=lambda tile, tiles: progress(done + tile / tiles, None),
         )
     problems = [str(problem) for problem in summary.problems]
     if json:
@@ -115,8 +123,8 @@ def predict(
             }
         )
     elif summary.written:
-        done = summary.num_images - len(problems)
-        typer.echo(f"{done} of {summary.num_images} images predicted into {out}")
+        good = summary.num_images - len(problems)
+        typer.echo(f"{good} of {summary.num_images} images predicted into {out}")
     for note in summary.notes:
         typer.echo(f"  {note}", err=True)
     if len(problems) == 1 and not summary.written:

@@ -297,6 +297,7 @@ class FineConfig:
         classes: Names of the small classes; none where there is no second pass.
         within: Name of the class that holds them; its regions are cut out and enlarged.
         regions: Look into `each` connected object of that class, or into the `largest` only.
+        most_regions: Look into so many objects of an image, the largest ones.
         kind: `square` cuts the whole box; `mask` also blanks what lies outside the object.
         margin_fraction: Added on every side of an object, as a fraction of its longest edge.
         jitter: Largest shift of a box in training, as a fraction of its edges, and largest change
@@ -313,6 +314,7 @@ class FineConfig:
     classes: tuple[str, ...] = ()
     within: str | None = None
     regions: Literal["each", "largest"] = "each"
+    most_regions: Count = 64
     kind: Literal["square", "mask"] = "square"
     margin_fraction: Annotated[float, Ge(0), Le(4)] = 0.25
     jitter: Annotated[float, Ge(0), Le(1)] = 0.1

@@ -24,7 +24,8 @@ def understand_inputs(
     """Complete what the files of images do not say, by what the model takes.
 
     For a model that takes volumes, the pictures of a folder become one stack, named as the folder,
-    in their order. Images one after another in a file are channels, if the model takes as many.
+    in their order; DICOM slices become the series of their folder, in its own order. Images one
+    after another in a file are channels, if the model takes as many.
 
     Args:
         cases: Images; those with `planes` are understood already.
@@ -43,27 +44,39 @@ def understand_inputs(
             raise ConfigError("--spacing: this model takes pictures, whose spacing does not matter")
         return tuple(cases), ()
     headers = [None if case.planes else _look(case) for case in cases]
-    are_pictures = [header is not None and header.grid.spatial_dims == 2 for header in headers]
-    folders = {
-        case.image.parent for case, is_one in zip(cases, are_pictures, strict=True) if is_one
-    }
-    found: list[CaseFiles | Path] = []
-    stacks: dict[Path, list[CaseFiles]] = {}
-    for case, header, is_picture in zip(cases, headers, are_pictures, strict=True):
+    slices = _find_slices(cases, headers)
+    are_slices = {case for group in slices.values() for case in group}
+    done: set[Path] = set()
+    found: list[CaseFiles] = []
+    notes: list[str] = []
+    for case, header in zip(cases, headers, strict=True):
         folder = case.image.parent
-        # A file that cannot be read is a slice too: a stack without it would be another one.
-        is_lost = header is None and not case.planes and folder in folders
-        if not (is_picture or is_lost):
+        if case not in are_slices:
             found.append(_completed(case, header, num_channels, spacing_mm))
-            continue
-        if folder not in stacks:
-            found.append(folder)
-        stacks.setdefault(folder, []).append(case)
-    notes = tuple(_say(folder, slices) for folder, slices in stacks.items())
-    joined = (
-        _stack(each, stacks[each], spacing_mm) if isinstance(each, Path) else each for each in found
-    )
-    return tuple(joined), notes
+        elif folder not in done:
+            done.add(folder)
+            whole, note = _joined(folder, slices[folder], spacing_mm, header)
+            found.append(whole)
+            notes.append(note)
+    return tuple(found), tuple(notes)
+
+
+def _find_slices(
+    cases: Sequence[CaseFiles], headers: Sequence[Header | None]
+) -> dict[Path, list[CaseFiles]]:
+    """Collect the pictures of every folder, in their order.
+
+    A file that cannot be read is a picture too where others are: a stack without it would be
+    another one.
+    """
+    pairs = list(zip(cases, headers, strict=True))
+    folders = {c.image.parent for c, h in pairs if h is not None and h.grid.spatial_dims == 2}
+    found: dict[Path, list[CaseFiles]] = {}
+    for case, header in pairs:
+        is_slice = not case.planes and (header is None or header.grid.spatial_dims == 2)
+        if is_slice and case.image.parent in folders:
+            found.setdefault(case.image.parent, []).append(case)
+    return found
 
 
 def _look(case: CaseFiles) -> Header | None:
@@ -73,19 +86,23 @@ def _look(case: CaseFiles) -> Header | None:
         return None
 
 
-def _stack(folder: Path, slices: Sequence[CaseFiles], spacing_mm: Spacing | None) -> CaseFiles:
+def _joined(
+    folder: Path, slices: Sequence[CaseFiles], spacing_mm: Spacing | None, header: Header | None
+) -> tuple[CaseFiles, str]:
+    """Make one case of the slices of a folder, and a sentence that says so."""
     name = folder.resolve().name
-    return CaseFiles(name, slices[0].image, None, planes=tuple(slices), spacing_mm=spacing_mm)
-
-
-def _say(folder: Path, slices: Sequence[CaseFiles]) -> str:
+    if header is not None and header.format == "DICOM":
+        note = f"the DICOM slices of {folder} are read as the series of that folder"
+        return CaseFiles(name, folder, None), note
     first, last = slices[0].id, slices[-1].id
-    if len(slices) == 1:
-        return f"the picture {first} of {folder} is taken for a stack of one slice"
-    return (
+    note = (
         f"the {len(slices)} pictures of {folder} are taken for the slices of one stack, "
         f"{first} to {last}"
+        if len(slices) > 1
+        else f"the picture {first} of {folder} is taken for a stack of one slice"
     )
+    whole = CaseFiles(name, slices[0].image, None, planes=tuple(slices), spacing_mm=spacing_mm)
+    return whole, note
 
 
 def _completed(

@@ -57,7 +57,7 @@ def list_objects(
     for case, sample in enumerate(samples):
         assert sample.target is not None
         objects = find_objects(within_mask(sample.target, table, fine))
-        for found in objects[: 1 if fine.regions == "largest" else None]:
+        for found in objects[: 1 if fine.regions == "largest" else fine.most_regions]:
             sets = small_sets(sample.target[found.box], table, fine)
             pixels = [int(np.count_nonzero(sets >> bit & 1)) for bit in _bits(fine)]
             listed.append(TrueObject(case, found, tuple(pixels)))

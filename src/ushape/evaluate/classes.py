@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from ushape.errors import ConfigError, DataError, unknown_name
-from ushape.evaluate.read import LabelFiles, Reading, read_values
+from ushape.evaluate.counts import count_labels
+from ushape.evaluate.read import Reading
 from ushape.evaluate.sources import LabelSource
 from ushape.labels import LabelTable, LabelWish, choose_labels, choose_masks
 
@@ -119,9 +115,9 @@ def match_classes(
         names = (ours if ours.is_named else theirs).names
     elif set(ours.names) != set(theirs.names):
         raise _different(ours, theirs)
-    ignore = wish.ignore
-    if ignore is None and prediction.table is not None:
-        ignore = prediction.table.ignore
+    ignore, table = wish.ignore, prediction.table
+    if ignore is None and table is not None and table.form in ("folders", "channels"):
+        ignore = table.ignore
     return Matched(
         names, ours.read(names, None), theirs.read(names, ignore), (ours.text, theirs.text)
     )
@@ -193,7 +189,7 @@ def _table_said(
         wish: What a person says.
         is_strict: A value that is named has to be in a file.
     """
-    counts, is_color = _count(source.files[name] for name in cases)
+    counts, is_color = count_labels(source.files[name] for name in cases)
     if wish.ignore is not None:
         counts.pop(wish.ignore, None)
     if len(counts) > MAX_VALUES:
@@ -205,34 +201,6 @@ def _table_said(
     named = list((wish.names or {}).values())
     counts.update(named[:1] if is_strict else named)  # some cases have no background
     return choose_labels(counts, is_color=is_color, foreground=wish.foreground, names=wish.names)
-
-
-def _count(cases: Iterable[LabelFiles]) -> tuple[Counter[int], bool]:
-    """Count the values of all files that can be read; the others are told later."""
-    counts: Counter[int] = Counter()
-    is_color, first = False, None
-    for case in cases:
-        try:
-            label = read_values(case.path)
-        except DataError as error:
-            first = first or error
-            continue
-        is_color = is_color or label.is_color
-        counts.update(_tally(label.values))
-    if not counts and first is not None:
-        raise first
-    return counts, is_color
-
-
-def _tally(values: npt.NDArray[Any]) -> dict[int, int]:
-    """Count values; plane by plane, as counting widens them."""
-    if values.dtype.itemsize > 2:
-        found, sums = np.unique(values, return_counts=True)
-        return dict(zip(found.tolist(), sums.tolist(), strict=True))
-    sums = np.zeros(1 << (8 * values.dtype.itemsize), np.int64)
-    for plane in values:
-        sums += np.bincount(plane.ravel(), minlength=len(sums))
-    return {int(value): int(sums[value]) for value in np.flatnonzero(sums)}
 
 
 def _with_ignore(table: LabelTable | None, ignore: int | None) -> LabelTable | None:
@@ -264,9 +232,20 @@ def _offer_masks(source: LabelSource, table: LabelTable | None, wish: ClassWish)
     elif form == "channels" and table is not None and table.form == "channels":
         groups = [(entry.name, entry.members) for entry in table.foreground]
         by_number = {name: tuple(value - 1 for value in values) for name, values in groups}
+        _check_channels(source, 1 + max(max(places) for places in by_number.values()))
         return _Offer(source, by_number)
+    if form == "channels":
+        _check_channels(source, len(given))
     members = {name: (place,) for place, name in enumerate(given)}
     return _Offer(source, members | _regions(members, table))
+
+
+def _check_channels(source: LabelSource, num_classes: int) -> None:
+    if source.num_masks != num_classes:
+        raise DataError(
+            f"{source.root}: its files hold {source.num_masks} channels, the classes of "
+            f"predictions.json are {num_classes}: give files of these classes"
+        )
 
 
 def _regions(

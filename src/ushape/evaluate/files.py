@@ -10,6 +10,8 @@ from ushape.data.layouts import natural_key
 from ushape.errors import DataError
 from ushape.evaluate.classes import ClassWish, Matched, match_classes
 from ushape.evaluate.evaluation import summarise
+from ushape.evaluate.find import find_source
+from ushape.evaluate.listing import name_some
 from ushape.evaluate.scores import Evaluation
 from ushape.evaluate.scoring import CasePair, Scorer, choose_side, score_cases
 from ushape.evaluate.settings import (
@@ -19,7 +21,7 @@ from ushape.evaluate.settings import (
     choose_metrics,
     left_out,
 )
-from ushape.evaluate.sources import LabelSource, find_source, name_some, settle
+from ushape.evaluate.sources import LabelSource, settle
 
 
 def evaluate_folders(

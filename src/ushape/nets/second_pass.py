@@ -50,6 +50,11 @@ def has_separate_statistics(network: nn.Module) -> bool:
     return any(hasattr(module, _PREFIX + _STATISTICS[0]) for module in _norms(network))
 
 
+def is_second(key: str) -> bool:
+    """Say whether an entry of a state dict is one of the second statistics."""
+    return key.rpartition(".")[2].startswith(_PREFIX)
+
+
 @contextmanager
 def second_pass(network: nn.Module) -> Iterator[None]:
     """Within `with`, batch norm uses, and in training updates, its second set of statistics."""

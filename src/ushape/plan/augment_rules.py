@@ -23,16 +23,6 @@ BRIEF_PASSES = 200.0
 """nnU-Net's set is made for a thousand epochs; bodies have a set of their own in shorter trainings.
 """
 
-BRIEF = {
-    "rotation_probability": 0.5,
-    "rotation_degrees": 15.0,
-    "scale_probability": 0.5,
-    "scale_range": 1.2,
-    "gamma_probability": 0.3,
-    "gamma": 1.4,
-}
-"""What the light preset has besides, in short trainings on bodies (measured, see docs/plan.md)."""
-
 
 def shows_body(fingerprint: Fingerprint) -> bool:
     """Tell whether left, right, up and down of these images are those of a body."""
@@ -77,6 +67,19 @@ def _preset(grid: Grid, passes: float, *, is_body: bool) -> tuple[AugmentConfig,
         return light, f"preset light: only {passes:.1f} passes over the training cases"
     if is_body and passes < BRIEF_PASSES:
         reason = f"preset light and small turns: {passes:.0f} passes over the training cases"
-        return replace(light, **BRIEF), reason
+        return _with_small_turns(light), reason
     usual = augment_preset("default", spatial_dims=dims, anisotropy=anisotropy)
     return usual, f"preset default: {passes:.0f} passes over the training cases"
+
+
+def _with_small_turns(light: AugmentConfig) -> AugmentConfig:
+    """Vary bodies a little, in short trainings (measured on hippocampi, see docs/plan.md)."""
+    return replace(
+        light,
+        rotation_probability=0.5,
+        rotation_degrees=15.0,
+        scale_probability=0.5,
+        scale_range=1.2,
+        gamma_probability=0.3,
+        gamma=1.4,
+    )

@@ -155,6 +155,7 @@ def choose_cuts(choices: Choices, spec: NetworkSpec) -> None:
         return
     usual = FineConfig()
     regions = choices.choose("fine.regions", usual.regions, "every object is looked into")
+    choices.choose("fine.most_regions", usual.most_regions, "a poor mask has thousands of specks")
     choices.choose("fine.kind", usual.kind, "the whole box; mask blanks what surrounds the object")
     choices.choose("fine.margin_fraction", usual.margin_fraction, "room for what lies at the edge")
     choices.choose(

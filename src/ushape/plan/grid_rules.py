@@ -65,7 +65,8 @@ def choose_grid(choices: Choices, fingerprint: Fingerprint) -> Grid:
     """Choose whether borders are cut off, and the spacing that volumes are brought to.
 
     Raises:
-        ConfigError: A spacing has another number of axes than the images.
+        ConfigError: A spacing was set that has another number of axes than the images, or though
+            theirs is not known.
     """
     is_cropped = _choose_crop(choices, fingerprint)
     target, reason = _target_spacing(fingerprint)
@@ -76,6 +77,11 @@ def choose_grid(choices: Choices, fingerprint: Fingerprint) -> Grid:
             f"preprocess.spacing_mm = {list(target)} has {len(target)} numbers, the images have "
             f"{dims} axes: give one an axis"
         )
+    if target is not None and fingerprint.spacing_mm is None:
+        raise ConfigError(
+            f"preprocess.spacing_mm = {list(target)}: the files do not tell the edges of their "
+            "voxels, so nothing can be resampled: leave it out, or give files that tell them"
+        )
     content = fingerprint.content_size if is_cropped else ()
     known, finest = fingerprint.spacing_mm, fingerprint.smallest_spacing_mm
     size = _resampled(content or fingerprint.median_size, known, target)
@@ -85,7 +91,7 @@ def choose_grid(choices: Choices, fingerprint: Fingerprint) -> Grid:
         size,
         tuple(max(a, b) for a, b in zip(size, largest, strict=True)),
         tuple(target or fingerprint.edges),
-        known is not None or target is not None,
+        known is not None,
     )
 
 

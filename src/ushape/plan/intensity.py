@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -76,8 +77,8 @@ def find_modality(scan: Scan) -> Literal["ct", "other"]:
     numbers reach, in the median case, from air to bone on Hounsfield's scale.
     """
     if scan.channel_names:
-        names = [name.strip().lower() for name in scan.channel_names]
-        return "ct" if all(name == "ct" or name.startswith("ct ") for name in names) else "other"
+        kinds = {re.split(r"[\s_-]", name.strip().lower())[0] for name in scan.channel_names}
+        return "ct" if kinds == {"ct"} else "other"
     cases = scan.cases
     is_volume = len(cases[0].size) == 3 or scan.stack_mm is not None
     if not is_volume or cases[0].num_channels != 1 or not all(case.is_whole for case in cases):

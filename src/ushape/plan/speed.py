@@ -26,8 +26,8 @@ BYTES_A_WEIGHT = 20
 """float32 of the weight, its gradient, AdamW's two moments and the running average."""
 
 MOST_COPIES = 16
-"""No network of the family keeps more float32 maps for the backward pass than this many times those
-that `describe` lists (measured: 6 in plain U-Nets, 10 in 2.5D with attention)."""
+"""No network of the family keeps more numbers for the backward pass than this many times those of
+the maps that `describe` lists (measured: 2.5 to 7)."""
 
 
 @dataclass(frozen=True)

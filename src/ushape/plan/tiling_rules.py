@@ -91,4 +91,5 @@ def validation_seconds(
     pixels = math.prod(grid.size) * situation.num_images(situation.split.val)
     tile, overlap = choices.values["tiling.tile_size"], choices.values["tiling.overlap_fraction"]
     axes = sum(edge < length for edge, length in zip(tile, grid.size, strict=True))
-    return pixels * macs_per_pixel(spec) / (1 - overlap) ** axes / situation.speed.macs_per_s
+    tiles = float((1 - overlap) ** -axes)
+    return tiles * pixels * macs_per_pixel(spec) / situation.speed.macs_per_s

@@ -103,6 +103,7 @@ def predict_cases(
     keep_probabilities: bool = False,
     is_skeleton: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
+    tiles: Callable[[int, int], None] | None = None,
 ) -> PredictionSummary:
     """Predict cases and write their labels.
 
@@ -120,6 +121,7 @@ def predict_cases(
         is_skeleton: Thin the predicted lines to one pixel.
         progress: Called with (cases done, cases in all, current name) before each case and once
             at the end.
+        tiles: Called with (tiles done, tiles in all) of the current case.
 
     Raises:
         ConfigError: The format is unknown, two images would get the same file, or the model knows
@@ -140,7 +142,7 @@ def predict_cases(
     _check_names(cases, out)
     make_folder(out)
     said = list(notes)
-    job = _Job(predictor, out, format, keep_probabilities, is_skeleton, said)
+    job = _Job(predictor, out, format, keep_probabilities, is_skeleton, said, tiles)
     written: list[Path] = []
     problems = []
     for done, case in enumerate(cases):
@@ -184,6 +186,7 @@ class _Job:
     keep_probabilities: bool
     is_skeleton: bool
     notes: list[str]
+    tiles: Callable[[int, int], None] | None
 
     def predict(self, case: CaseFiles) -> tuple[Path, ...]:
         """Predict one case and write what was predicted."""
@@ -204,7 +207,7 @@ class _Job:
             probabilities = self._probabilities(image, writer)
             masks = likely_masks(probabilities, predictor.labels, predictor.thresholds)
         else:
-            masks = predictor.predict_masks(image)
+            masks = predictor.predict_masks(image, progress=self.tiles)
         if self.is_skeleton:
             for name in predictor.thin_classes:
                 number = predictor.labels.names.index(name) - 1
@@ -214,7 +217,7 @@ class _Job:
     def _classes(self, image: Volume, writer: CaseWriter) -> npt.NDArray[np.uint8]:
         predictor, labels = self.predictor, self.predictor.labels
         if not (self.keep_probabilities or self.is_skeleton):
-            return predictor.predict_classes(image)
+            return predictor.predict_classes(image, progress=self.tiles)
         probabilities = self._probabilities(image, writer)
         index = most_likely(probabilities, labels, predictor.thresholds)
         if self.is_skeleton:
@@ -223,7 +226,7 @@ class _Job:
         return index
 
     def _probabilities(self, image: Volume, writer: CaseWriter) -> npt.NDArray[np.float32]:
-        probabilities = self.predictor.predict_probabilities(image)
+        probabilities = self.predictor.predict_probabilities(image, progress=self.tiles)
         if self.keep_probabilities:
             writer.write_probabilities(probabilities)
         return probabilities

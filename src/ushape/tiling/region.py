@@ -155,6 +155,7 @@ def find_regions(
     margin_fraction: float = 0.1,
     proportions: Sequence[float] | None = None,
     least_fraction: float = LEAST_FRACTION,
+    most: int | None = None,
 ) -> tuple[Region, ...]:
     """Put a box around every object of a mask, the largest object first.
 
@@ -164,6 +165,7 @@ def find_regions(
         margin_fraction: This and `proportions` are those of `find_region`.
         least_fraction: Objects with a smaller fraction of the largest one's pixels are specks:
             they are left out.
+        most: So many objects at most; a poor mask has thousands of specks of one size.
 
     Raises:
         ConfigError: An unknown kind, or a number that is not allowed.
@@ -176,7 +178,7 @@ def find_regions(
     _check_kind(kind)
     mask = np.asarray(mask, dtype=bool)
     found = []
-    for entry in find_objects(mask, least_fraction=least_fraction):
+    for entry in find_objects(mask, least_fraction=least_fraction)[:most]:
         region = box_region(
             entry.box, mask.shape, margin_fraction=margin_fraction, proportions=proportions
         )

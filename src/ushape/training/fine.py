@@ -7,6 +7,7 @@ classes. Both losses are added, and one backward pass follows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -41,6 +42,7 @@ class SecondPass:
     Attributes:
         objects: What is looked into, in all training cases.
         loss: Of the fine head's logits.
+        notes: What a person should know.
     """
 
     def __init__(self, config: RunConfig, labels: LabelTable, samples: Sequence[Sample]) -> None:
@@ -52,6 +54,7 @@ class SecondPass:
         self._config, self._labels, self._samples = config, labels, samples
         self.objects: tuple[TrueObject, ...] = list_objects(samples, labels, config.fine)
         self.loss = build_fine_loss(config, small_fractions(self.objects, config.fine))
+        self.notes: tuple[str, ...] = _notes(self.objects, config.fine)
 
     def __call__(
         self,
@@ -220,6 +223,23 @@ def with_border(images: Tensor, wanted: Size, geometry: Geometry) -> Tensor:
             indices = torch.from_numpy(mirrored_indices(-before, length, given))
             images = images.index_select(axis, indices.to(images.device))
     return images
+
+
+def _notes(objects: Sequence[TrueObject], fine: FineConfig) -> tuple[str, ...]:
+    """Say what of the training cases the second pass does not see."""
+    if not objects:
+        return (
+            f"no training case holds {fine.within}: the second pass learns nothing, and finds no "
+            f"{', '.join(fine.classes)}",
+        )
+    counts = Counter(entry.case for entry in objects)
+    full = sum(count == fine.most_regions for count in counts.values())
+    if fine.regions == "largest" or not full:
+        return ()
+    return (
+        f"{full} training cases have {fine.most_regions} objects of {fine.within} or more; smaller "
+        "ones are not looked into: fine.most_regions says how many are",
+    )
 
 
 def _named(values: Mapping[str, Tensor]) -> dict[str, Tensor]:

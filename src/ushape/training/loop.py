@@ -174,6 +174,7 @@ class _Run:
         self.learnt = coarse_table(labels, config.fine) if config.fine.classes else labels
         self.objective = build_objective(config, self.learnt, class_fractions)
         self.second = SecondPass(config, labels, train_samples) if config.fine.classes else None
+        self.notes += () if self.second is None else self.second.notes
         self.state = TrainState()
         self.last_save = self.last_log = time.monotonic()
 

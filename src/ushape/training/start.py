@@ -6,6 +6,12 @@ from ushape.bundle import load_bundle
 from ushape.config.schema import PreprocessConfig
 from ushape.errors import ConfigError
 from ushape.nets.network import SegmentationNetwork
+from ushape.nets.second_pass import (
+    fine_head,
+    has_separate_statistics,
+    is_second,
+    separate_statistics,
+)
 
 MAY_DIFFER = ("heads.", "branch.")
 """Parts that a network may have in another form, or beyond those of the model it starts from."""
@@ -35,6 +41,10 @@ def take_weights(
     """
     bundle = load_bundle(model)
     given = bundle.network.state_dict()
+    if fine_head(network.spec) is None:
+        given = {key: value for key, value in given.items() if not is_second(key)}
+    elif has_separate_statistics(bundle.network):
+        separate_statistics(network)
     own = network.state_dict()
     fitting = {
         key: value for key, value in given.items() if key in own and own[key].shape == value.shape

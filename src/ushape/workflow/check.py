@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Unpack
@@ -124,20 +124,25 @@ def _sort_problems(
 ) -> tuple[dict[str, tuple[Finding, ...]], tuple[Finding, ...]]:
     """Give the problems of every usable case by its id, and all others."""
     owners = {
-        path: case.id
+        path: (case.id, what)
         for case in scan.cases
-        for path in (*files[case.id].image_paths, *files[case.id].label_paths)
+        for what, paths in _parts(files[case.id])
+        for path in paths
     }
     of_case: dict[str, list[Finding]] = {case.id: [] for case in scan.cases}
     rest = []
     for problem in scan.problems:
-        owner = owners.get(problem.path)
         finding = _finding(problem, scan.root)
-        if owner is None or finding.is_error:
+        if problem.path not in owners or finding.is_error:
             rest.append(finding)
         else:
-            of_case[owner].append(finding)
+            case, what = owners[problem.path]
+            of_case[case].append(replace(finding, where=what))
     return {case: tuple(found) for case, found in of_case.items()}, tuple(rest)
+
+
+def _parts(files: CaseFiles) -> tuple[tuple[str, tuple[Path, ...]], ...]:
+    return ("label", files.label_paths), ("image", files.image_paths)
 
 
 def _finding(problem: Problem, root: Path) -> Finding:
@@ -159,7 +164,9 @@ def _tile(
     try:
         cut = cut_case(files, labels, align=align)
     except UshapeError as error:  # the file changed since the scan, or holds a value of no class
-        return Tile(case.id, tuple(lines), findings=(*findings, Finding("", str(error), True)))
+        return Tile(
+            case.id, tuple(lines), findings=(*findings, Finding("files", str(error), is_error=True))
+        )
     if cut.plane:
         lines.insert(0, f"plane {cut.plane}")
     pixels = draw_thumbnail(cut.image, cut.masks, longest=THUMBNAIL_EDGE, edges=cut.edges)

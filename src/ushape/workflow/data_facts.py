@@ -117,7 +117,7 @@ def _groups_line(found: Fingerprint) -> str:
     largest = ", ".join(f"{name}: {count}" for name, count in counts.most_common(_MOST_GROUPS))
     more = ", ..." if len(counts) > _MOST_GROUPS else ""
     unknown = len(found.case_ids) - len(found.groups)
-    told = f"; {unknown} cases belong to none" if unknown else ""
+    told = f"; {unknown} of {len(found.case_ids)} cases belong to none" if unknown else ""
     return f"{len(counts)} {noun} ({largest}{more}){told}"
 
 

@@ -23,7 +23,8 @@ from ushape.evaluate import (
     score_cases,
     summarise,
 )
-from ushape.evaluate.sources import RECORD, find_label
+from ushape.evaluate.find import RECORD
+from ushape.evaluate.listing import find_label
 from ushape.labels import LabelTable
 from ushape.predict.write import written_form
 

@@ -120,10 +120,10 @@ def edited(path, change, weights=None):
 
 def test_a_newer_format_asks_for_an_update(path):
     def change(header):
-        header["format"] = 3
+        header["format"] = 4
         header["network"] = "something that only the future knows"
 
-    fails(edited(path, change), "newer release (format 3, this one reads 2)", "update ushape")
+    fails(edited(path, change), "newer release (format 4, this one reads 3)", "update ushape")
 
 
 @pytest.mark.parametrize(

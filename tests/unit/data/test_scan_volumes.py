@@ -179,7 +179,7 @@ def test_a_label_on_another_grid_is_refused_with_the_numbers_or_aligned(data):
     assert [case.id for case in scan.cases] == ["a"]
     only_problem(scan, "error", "b.nii.gz", "does not lie on the grid", "3 x 0 x 0", "--align")
     aligned = data.scan(align=True)
-    only_problem(aligned, "warning", "b.nii.gz", "resampled", "1 case (b)")
+    only_problem(aligned, "warning", "b.nii.gz", "labels of this case are resampled")
     shifted = np.zeros_like(data.label())
     shifted[1:] = data.label()[:-1]  # one slice of 3 mm
     assert aligned.cases[1].label_counts == {v: int((shifted == v).sum()) for v in (0, 1, 2)}
@@ -248,7 +248,12 @@ class TestWarnings:
 
     def test_unknown_spacing(self, data):
         data.add("a", ending=".npy")
-        only_problem(data.scan(), "warning", "a.npy", "not told in 1 case (a)")
+        only_problem(data.scan(), "warning", "a.npy", "not told in this case: ")
+
+    def test_what_several_have_is_said_once(self, data):
+        for name in "abcde":
+            data.add(name, ending=".npy")
+        only_problem(data.scan(), "warning", data.root.name, "in 5 cases (a, b, c and 2 more)")
 
     def test_spacing_that_something_else_tells(self, data):
         data.add("a", ending=".npy", spacing_mm=EDGES)
@@ -260,7 +265,7 @@ class TestWarnings:
         for name in "abc":
             data.add(name)
         data.add("d", Grid.of(SIZE, (30.0, 10.0, 5.0)))
-        only_problem(data.scan(), "warning", "d.nii.gz", "3 x 1 x 0.5", "d: 30 x 10 x 5")
+        only_problem(data.scan(), "warning", "d.nii.gz", "3 x 1 x 0.5", "this case (30 x 10 x 5)")
 
     def test_other_orientations(self, data):
         data.add("a")
@@ -277,7 +282,9 @@ class TestWarnings:
         for name in "abc":
             data.add(name)
         data.add("d", image=data.image().astype(np.float32) * 1000)
-        only_problem(data.scan(), "warning", "d.nii.gz", "1 case (d: ", "normalise each image")
+        only_problem(
+            data.scan(), "warning", "d.nii.gz", "not in this case (", "normalise each image"
+        )
 
     def test_single_wild_values(self, data):
         image = data.image()

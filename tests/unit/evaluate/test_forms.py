@@ -131,6 +131,63 @@ def test_regions_of_a_record_are_made_of_the_masks_of_the_truth(scenes, tmp_path
     assert scores(found, "dice")[2] == pytest.approx(expected)
 
 
+def test_regions_of_values_are_predicted_in_folders(scenes, tmp_path):
+    """The record says what the values of the truth mean, and which of them is void."""
+    prediction, truth = scenes.draw(21, DEEP)
+    table = LabelTable(
+        (
+            LabelClass("none", 0),
+            LabelClass("bone", 4),
+            LabelClass("disc", 7),
+            LabelClass("both", 8, (4, 7)),
+        ),
+        kind="multilabel",
+        ignore=255,
+    )
+    three = np.stack([prediction[1], prediction[0], prediction.any(axis=0)])
+    names = ("bone", "disc", "both")
+    scenes.folders(tmp_path / "p", "a", three, suffix=".nii.gz", names=names)
+    record(tmp_path / "p", table, "folders")
+    void = np.zeros(DEEP, bool)
+    void[0] = True
+    marked = np.stack([truth[1], truth[0], void])
+    scenes.values(tmp_path / "t", "a", marked, suffix=".nii.gz", values=(4, 7, 255))
+    found = evaluate_folders(tmp_path / "p", tmp_path / "t")
+    true = np.stack([truth[1], truth[0], truth.any(axis=0)])
+    assert found.class_names == names
+    expected = [scenes.dice(three[k][1:], true[k][1:]) for k in range(3)]
+    assert scores(found, "dice") == pytest.approx(expected)
+    # Masks of the same truth are drawn with 255, which is void among values only.
+    scenes.folders(tmp_path / "f", "a", true, suffix=".nii.gz", names=names)
+    found = evaluate_folders(tmp_path / "p", tmp_path / "f")
+    expected = [scenes.dice(three[k], true[k]) for k in range(3)]
+    assert scores(found, "dice") == pytest.approx(expected)
+
+
+def test_one_channel_of_a_volume_is_no_stack_of_channels(scenes, tmp_path):
+    prediction, truth = (masks[:1] for masks in scenes.draw(22, DEEP))
+    table = LabelTable((LabelClass("none", 0), LabelClass("x", 1)), kind="binary", form="channels")
+    scenes.channels(tmp_path / "p", "a", prediction, suffix=".nii.gz")
+    record(tmp_path / "p", table, "channels")
+    scenes.values(tmp_path / "t", "a", truth, suffix=".nii.gz", values=[1])
+    found = evaluate_folders(tmp_path / "p", tmp_path / "t")
+    assert found.class_names == ("x",)
+    assert scores(found, "dice") == pytest.approx([scenes.dice(prediction[0], truth[0])])
+
+
+def test_channels_that_are_not_those_of_the_record_are_refused(scenes, tmp_path):
+    prediction, truth = scenes.draw(23, FLAT)
+    table = LabelTable(
+        (LabelClass("none", 0), LabelClass("x", 1), LabelClass("y", 2), LabelClass("z", 3)),
+        form="channels",
+    )
+    scenes.channels(tmp_path / "p", "a", prediction)
+    record(tmp_path / "p", table, "channels")
+    scenes.channels(tmp_path / "t", "a", truth)
+    with pytest.raises(DataError, match=r"p: its files hold 2 channels, the classes .* are 3"):
+        evaluate_folders(tmp_path / "p", tmp_path / "t")
+
+
 def test_the_labels_of_nnunet_are_named_by_its_file_with_regions_and_ignore(scenes, tmp_path):
     prediction, truth = scenes.draw(7, DEEP)
     data = tmp_path / "Dataset001"

@@ -113,6 +113,8 @@ def test_spacing_counts_where_most_files_tell_it(drawn):
 class TestModality:
     def test_a_name_beside_the_data_decides(self, drawn):
         assert drawn.fingerprint(channel_names=("CT",)).modality == "ct"
+        assert drawn.fingerprint(channel_names=("ct_venous",)).modality == "ct"
+        assert drawn.fingerprint(channel_names=("CT", "PET")).modality == "other"
         assert drawn.fingerprint(channel_names=("MRI",)).modality == "other"
         assert drawn.fingerprint(channel_names=("CT",)).channel_names == ("CT",)
 

@@ -165,6 +165,8 @@ def test_patch_and_network_follow_from_the_resampled_size():
     assert thick.model.name == "unet_25d"
     with pytest.raises(ConfigError, match="one an axis"):
         plan(data, preprocess__spacing_mm=(1.0, 1.0))
+    with pytest.raises(ConfigError, match="nothing can be resampled"):
+        plan(volumes((64, 64, 64)), preprocess__spacing_mm=(1.0, 1.0, 1.0))
 
 
 def test_ct_is_scaled_by_what_is_in_the_foreground():

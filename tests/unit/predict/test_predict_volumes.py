@@ -183,6 +183,13 @@ class TestPlace:
         found = predict_files(predictor(), [folder], tmp_path / "out")
         assert found.written == (tmp_path / "out" / "series.nii.gz",)
         assert found.notes == ("DICOM is not written: the results are .nii.gz",)
+        # Its slices one by one are the same series, in the order of their places.
+        slices = sorted(folder.iterdir(), reverse=True)
+        again = predict_files(predictor(), slices, tmp_path / "again")
+        assert (
+            again.notes[0] == f"the DICOM slices of {folder} are read as the series of that folder"
+        )
+        assert again.written[0].read_bytes() == found.written[0].read_bytes()
         result, labels = itk(found.written[0])
         assert result.GetSpacing() == pytest.approx((0.5, 0.75, 2.5))
         assert result.GetOrigin() == pytest.approx((1, 2, 3))
@@ -207,7 +214,7 @@ class TestFormat:
         self, tmp_path, turned, format, message, monkeypatch
     ):
         write_itk(tmp_path / "scan.nii.gz", blob(), turned)
-        monkeypatch.setattr(Predictor, "predict_classes", lambda *_: pytest.fail("too late"))
+        monkeypatch.setattr(Predictor, "predict_classes", lambda *_, **__: pytest.fail("too late"))
         found = predict_files(
             predictor(), [tmp_path / "scan.nii.gz"], tmp_path / "out", format=format
         )
@@ -395,6 +402,24 @@ class TestBadInput:
         paths = [tmp_path / "a.nii.gz", tmp_path / "more" / "a.nii.gz"]
         with pytest.raises(ConfigError, match="would both be written as a"):
             predict_files(predictor(), paths, tmp_path / "out")
+
+
+def test_progress_tells_cases_and_the_tiles_of_each(tmp_path):
+    for name in "ab":
+        write_volume(
+            tmp_path / f"{name}.npy", np.zeros((1, 20, 8, 8), np.float32), Grid.of((20, 8, 8))
+        )
+    cases, tiles = [], []
+    predict_cases(
+        predictor(),
+        [CaseFiles(name, tmp_path / f"{name}.npy", None) for name in "ab"],
+        tmp_path / "out",
+        progress=lambda *told: cases.append(told),
+        tiles=lambda *told: tiles.append(told),
+    )
+    assert cases == [(0, 2, "a.npy"), (1, 2, "b.npy"), (2, 2, "")]
+    assert tiles == 2 * [(n + 1, tiles[0][1]) for n in range(tiles[0][1])]
+    assert tiles[0][1] > 1
 
 
 @pytest.mark.parametrize("format", ["nii.gz", "nrrd", "npz", "tif", "png"])

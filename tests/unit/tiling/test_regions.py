@@ -47,6 +47,7 @@ class TestFindRegions:
         speck = TWO | mask_of((30, 40), [(0, 1), (39, 40)])
         assert len(find_regions(speck)) == 2
         assert len(find_regions(speck, least_fraction=0)) == 3
+        assert find_regions(speck, most=1) == find_regions(TWO)[:1]
 
     def test_none_in_an_empty_mask(self):
         assert find_regions(np.zeros((4, 5, 6), bool)) == ()

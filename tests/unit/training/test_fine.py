@@ -187,3 +187,12 @@ def test_unpadded_networks_see_cuts_mirrored_at_their_border():
     assert torch.equal(large[..., before : before + 100, left : left + 116], images)
     assert torch.equal(large[0, 0, before - 1, left : left + 116], images[0, 0, 1])
     assert geometry.output_size(wanted) == (100, 116)
+
+
+def test_what_the_second_pass_does_not_see_is_told():
+    second = SecondPass(config_of(), TABLE, samples())
+    assert second.notes == ()
+    few = SecondPass(config_of(most_regions=1), TABLE, samples())
+    assert "1 training cases have 1 objects of disc or more" in few.notes[0]
+    empty = [replace(samples()[0], target=np.zeros((48, 48), np.uint8))]
+    assert "no training case holds disc" in SecondPass(config_of(), TABLE, empty).notes[0]

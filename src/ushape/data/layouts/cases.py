@@ -12,9 +12,9 @@ from ushape.labels import LabelWish
 
 Side = Literal["train", "val"]
 
-LAYOUT_KINDS = ("folders", "nnunet", "msd", "case-folders", "manifest")
+LAYOUT_KINDS = ("folders", "nnunet", "msd", "case-folders", "pairs", "manifest")
 """Of data sets: `images/ + labels/`; nnU-Net's raw data; the Medical Segmentation Decathlon; one
-folder a case; a table of the files."""
+folder a case; labels beside their images; a table of the files."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class CaseFiles:
         spacing_mm: Voxel edges in array order, where the files do not tell them but something else
             did.
         position: Of a slice in its stack: neighbours differ by one.
-        frames_are_channels: The image is a 4D file whose images are channels, as the Medical
+        frames_are_channels: If the image is a 4D file, its images are channels, as the Medical
             Segmentation Decathlon has it.
     """
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from ushape.data.io import READ_FORMATS
 from ushape.data.layouts.case_folders import find_case_folders, why_not_case_folders
-from ushape.data.layouts.cases import LAYOUT_KINDS, Layout
+from ushape.data.layouts.cases import LAYOUT_KINDS, CaseFiles, Layout
 from ushape.data.layouts.folders import find_in_folders, find_in_nnunet, of_pictures_themselves
 from ushape.data.layouts.listing import folder_named
 from ushape.data.layouts.manifest import find_manifest, read_manifest
+from ushape.data.layouts.pairs import find_pairs
 from ushape.data.layouts.places import EXPECTED, IMAGE_FOLDERS, LABEL_FOLDERS, no_layout
 from ushape.data.layouts.slices import as_slices
 from ushape.errors import ConfigError, DataError, unknown_name
@@ -27,7 +29,8 @@ def find_cases(
     """Find the images of a data set and their labels.
 
     In this order, the first that is there: a manifest; `images/ + labels/` (also in `train/`);
-    `imagesTr/ + labelsTr/` of nnU-Net and the Decathlon; one folder a case. See docs/layouts.md.
+    `imagesTr/ + labelsTr/` of nnU-Net and the Decathlon; one folder a case, or labels beside their
+    images. See docs/layouts.md.
 
     Args:
         root: The folder of the data set, or its manifest (CSV or JSON).
@@ -54,7 +57,19 @@ def find_cases(
     layout = (
         _recognised(root, endings) if kind is None else _said(root, endings, kind, label_folder)
     )
-    return layout if stack_mm is None else as_slices(layout, stack_mm)
+    if len(layout.channel_names) > 1:
+        layout = replace(layout, cases=tuple(map(_with_frames, layout.cases)))
+    if stack_mm is not None:
+        return as_slices(layout, stack_mm)
+    groups = {case.group for case in layout.cases}
+    if layout.kind != "manifest" and len(groups) == 1:  # a folder around all, not a subject
+        return replace(layout, cases=tuple(replace(case, group=None) for case in layout.cases))
+    return layout
+
+
+def _with_frames(case: CaseFiles) -> CaseFiles:
+    """Take the images of a 4D file for the channels that the data set names."""
+    return case if case.channels else replace(case, frames_are_channels=True)
 
 
 def _said(root: Path, endings: Collection[str], kind: str, label_folder: str | None) -> Layout:
@@ -72,6 +87,8 @@ def _said(root: Path, endings: Collection[str], kind: str, label_folder: str | N
         found = find_case_folders(root, endings)
         if found is None:
             raise no_layout(root, f"--layout {kind}: {why_not_case_folders(root, endings)}")
+    elif kind == "pairs":
+        found = find_pairs(root, endings)
     else:
         found = find_in_nnunet(root, endings, kind=kind)
     if found is None:
@@ -83,13 +100,13 @@ def _recognised(root: Path, endings: Collection[str]) -> Layout:
     manifest = root if root.is_file() else find_manifest(root)
     if manifest is not None:
         return read_manifest(manifest, root)
-    found = (
-        find_in_folders(root, endings)
-        or find_in_nnunet(root, endings)
-        or find_case_folders(root, endings)
-    )
+    found = find_in_folders(root, endings) or find_in_nnunet(root, endings)
     if found is not None:
         return found
+    beside = [find_case_folders(root, endings), find_pairs(root, endings)]
+    layouts = [layout for layout in beside if layout is not None]
+    if layouts:  # a folder of several pairs is no case: more cases tell which it is
+        return max(layouts, key=lambda layout: len(layout.cases))
     if of_pictures_themselves(root, (*IMAGE_FOLDERS, *LABEL_FOLDERS)):
         raise DataError(
             f"{root}: this is the folder of the pictures themselves; give its parent "
@@ -102,6 +119,8 @@ def _recognised(root: Path, endings: Collection[str]) -> Layout:
 
 
 def _what_lacks(root: Path, kind: str) -> str:
+    if kind == "pairs":
+        return "no image has a label beside it (a.png and a_mask.png)"
     if kind != "folders":
         return "there are no folders imagesTr/ and labelsTr/"
     if folder_named(root, IMAGE_FOLDERS) is not None:

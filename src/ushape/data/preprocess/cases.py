@@ -30,8 +30,9 @@ from ushape.data.scan.threads import MemoryBudget, machine_budget, map_in_thread
 from ushape.errors import DataError
 from ushape.labels import LabelTable
 
-_TARGET_BYTES = 8
-"""Memory that one voxel takes while a target is made: as values, as classes, as parts of them."""
+_TARGET_BYTES, _BORDER_BYTES = 8, 40
+"""Memory that one voxel takes while a target is made: as values, as classes, as parts of them; and
+while borders between numbered objects are looked for."""
 
 _WEIGHT_BYTES = 64
 """Memory that one voxel takes while pixel weights are computed, in double precision."""
@@ -91,7 +92,7 @@ class _Preparation:
         key = target_key(case, self.table, placement, align=self.is_alignable)
         target_path = entry_path(self.cache, case.id, f"{key}-target.npy")
         if not target_path.exists():
-            with self.budget.hold(_TARGET_BYTES * math.prod(placement.grid.size)):
+            with self.budget.hold(self._target_bytes(placement)):
                 target = read_case_target(case, self.table, placement, align=self.is_alignable)
                 save_array(target_path, target)
         return PreparedCase(
@@ -104,6 +105,13 @@ class _Preparation:
             is_overlapping=self.table.is_overlapping,
             places_path=self._places(case, target_path, key),
         )
+
+    def _target_bytes(self, placement: Placement) -> int:
+        size = max(math.prod(placement.grid.size), math.prod(placement.size))
+        if self.table.form == "instances":
+            return _BORDER_BYTES * size
+        # Masks are held as they are and as bools, a class each.
+        return (_TARGET_BYTES + (2 * len(self.table.classes) * self.table.writes_masks)) * size
 
     def _image(self, case: CaseFiles) -> tuple[Path, Placement]:
         key = image_key(case, self.config)

@@ -23,7 +23,7 @@ from ushape.data.placement import Placement
 from ushape.data.preprocess.normalise import Image, measure_scaling, slabs, used_channels
 from ushape.data.preprocess.resample import resample_image
 from ushape.data.preprocess.target import read_case_target
-from ushape.data.preprocess.weights import choose_kernels
+from ushape.data.preprocess.weights import ROUNDING, choose_kernels
 from ushape.data.sample import Sample
 from ushape.errors import DataError
 from ushape.labels import LabelTable
@@ -83,7 +83,7 @@ def prepared_size(cropped: Size, grid: Grid, config: PreprocessConfig, name: str
             "mm: save it in a format that tells the spacing, such as .nii.gz"
         )
     return tuple(
-        max(1, math.floor(length * edge / new + 0.5))
+        max(1, math.floor(length * edge / new + 0.5 + ROUNDING))
         for length, edge, new in zip(cropped, grid.spacing_mm, wanted, strict=True)
     )
 
@@ -104,6 +104,7 @@ def prepare_image(volume: Volume, config: PreprocessConfig) -> tuple[Image, Plac
     """
     try:
         values = used_channels(volume.values, config)
+        _check_range(values)
         placement = place_image(volume, config)
         box = placement.box(values)
         scalings = measure_scaling(box, config)
@@ -153,6 +154,17 @@ def _nonzero_box(values: Values) -> list[tuple[int, int]]:
         return [(0, n) for n in values.shape[1:]]
     found = [np.flatnonzero(along) for along in held]
     return [(int(where[0]), int(where[-1]) + 1) for where in found]
+
+
+def _check_range(values: Values) -> None:
+    """Refuse numbers that only double precision holds."""
+    if values.dtype.kind == "f" and values.dtype.itemsize > 4:
+        largest = max(float(values.max()), -float(values.min()))
+        if largest > float(np.finfo(np.float32).max):
+            raise DataError(
+                f"the image holds {largest:.3g}, more than float32 does: divide its values by a "
+                "power of ten, or replace wild ones"
+            )
 
 
 def _check_memory(volume: Volume, size: Size) -> None:

@@ -25,6 +25,9 @@ Floats = npt.NDArray[np.float32]
 ANISOTROPIC = 3.0
 """An axis with edges this many times the finest is thick: nothing but lines is drawn across it."""
 
+ROUNDING = 1e-4
+"""Formats round spacings to 24 bits or to decimals: no choice may hang on that."""
+
 # Coefficients of the kernels for 0 <= t < 1 and 1 <= t < 2, lowest power first.
 _PIECES: dict[Kernel, tuple[tuple[float, ...], ...]] = {
     "linear": ((1.0, -1.0),),
@@ -93,9 +96,10 @@ def choose_kernels(edges: Sequence[Sequence[float]]) -> tuple[Kernel, ...]:
         A kernel an axis. An axis is thick if it is more than `ANISOTROPIC` times as coarse as the
         finest, before or after, and is the only one.
     """
+    limit = ANISOTROPIC * (1 + ROUNDING)
     kernels: list[Kernel] = ["cubic"] * len(edges[0])
     for each in edges:
-        thick = [axis for axis, edge in enumerate(each) if edge > ANISOTROPIC * min(each)]
+        thick = [axis for axis, edge in enumerate(each) if edge > limit * min(each)]
         if len(thick) == 1:
             kernels[thick[0]] = "linear"
             break

@@ -145,9 +145,12 @@ def _one_line(
     """Make one warning of all cases of a kind; `{}` stands for their number and names."""
     if not found:
         return []
-    number = f"{len(found)} case{'s' * (len(found) > 1)}"
-    where = found[0].image if len(found) == 1 else root
-    return [Problem(where, text.format(f"{number} ({_named(found, detail)})"), "warning")]
+    if len(found) > 1:
+        who = f"{len(found)} cases ({_named(found, detail)})"
+        return [Problem(root, text.format(who), "warning")]
+    told = detail[found[0].id] if detail else ""
+    who = f"this case ({told})" if told else "this case"
+    return [Problem(found[0].image, text.format(who), "warning")]
 
 
 def _named(found: Sequence[CaseScan], detail: dict[str, str] | None = None) -> str:

@@ -34,7 +34,8 @@ def unet_fine_grained(
 
     The coarse head (`logits`) is read when the trunk sees the whole image, the fine head (first
     of `auxiliary`) when it sees the region of interest, cut out and enlarged; both passes use
-    the same trunk weights. Training and prediction in two passes are not here.
+    the same trunk weights. `ushape train` trains both in joint steps, and prediction makes one
+    pass after the other (docs/fine_grained.md).
 
     Source: two-stage coarse-to-fine segmentation with shared weights; trunk as `network`.
 

@@ -120,6 +120,10 @@ class TestInnerFolders:
         assert layout.name == "images/* + labels/*"
         assert [p.path.name for p in layout.problems] == ["p3"]
 
+    def test_one_folder_around_all_is_no_subject(self, make):
+        names = [f"{f}/all/{n}.png" for f in ("images", "labels") for n in range(2)]
+        assert [case.group for case in find_cases(make(*names)).cases] == [None, None]
+
     def test_names_that_differ_stay(self, make):
         names = [f"{f}/p{n}/{n}.png" for f in ("images", "labels") for n in range(2)]
         assert [case.id for case in find_cases(make(*names)).cases] == ["0", "1"]
@@ -169,6 +173,13 @@ class TestKinds:
         layout = find_cases(root)
         assert (layout.kind, layout.channel_names) == ("msd", ("CT",))
         assert layout.cases[0].frames_are_channels
+
+    def test_channels_that_are_named_may_be_the_images_of_a_4d_file(self, make):
+        named = '{"channel_names": {"0": "T1", "1": "T2"}}'
+        root = make("images/a.nii.gz", "labels/a.nii.gz", dataset__json=named)
+        assert find_cases(root).cases[0].frames_are_channels
+        make(dataset__json='{"channel_names": {"0": "T1"}}')
+        assert not find_cases(root).cases[0].frames_are_channels
 
     @pytest.mark.parametrize("kind", LAYOUT_KINDS)
     def test_what_is_not_there_is_said(self, make, kind):

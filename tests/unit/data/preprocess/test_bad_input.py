@@ -82,6 +82,11 @@ def with_strange_values(case):
     return case.label, "label value 3 is in no class"
 
 
+def with_numbers_too_large(case):
+    write_volume(case.image, VALUES[np.newaxis].astype(np.float64) * 1e300, GRID)
+    return case.image, "more than float32 does"
+
+
 def with_too_many_channels(case):
     write_volume(case.image, np.stack([VALUES] * 2), GRID)
     return case.image, "2 channel.*takes 1"
@@ -98,6 +103,7 @@ def with_too_many_channels(case):
         with_fractions,
         with_strange_values,
         with_too_many_channels,
+        with_numbers_too_large,
     ],
 )
 def test_one_line_names_the_file(case, spoil, tmp_path):

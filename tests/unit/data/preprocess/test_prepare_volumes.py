@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 from PIL import Image
 
 from ushape.config.schema import PreprocessConfig, SamplingConfig, WeightMapConfig
@@ -58,6 +59,20 @@ class TestGeometry:
         np.testing.assert_array_equal(sample.image, canonical(VALUES))
         np.testing.assert_array_equal(sample.target, canonical(LABEL))
 
+    def test_what_comes_back_lies_on_the_file(self, case, tmp_path):
+        """Seen by SimpleITK, also after a crop and another spacing."""
+        config = replace(PLAIN, spacing_mm=(2.0, 0.8, 0.9), crop="nonzero")
+        _, placement = prepare_image(read_case_image(case), config)
+        restorer = Restorer(placement, TABLE)
+        restorer.put(0, np.full((3, *placement.size), 1 / 3, np.float32))
+        path = tmp_path / "prediction.nii.gz"
+        write_label_volume(path, restorer.classes(), placement.grid)
+        seen, scan = sitk.ReadImage(str(path)), sitk.ReadImage(str(case.image))
+        assert seen.GetSize() == scan.GetSize()
+        np.testing.assert_allclose(seen.GetOrigin(), scan.GetOrigin(), atol=1e-5)
+        np.testing.assert_allclose(seen.GetSpacing(), scan.GetSpacing(), atol=1e-6)
+        np.testing.assert_allclose(seen.GetDirection(), scan.GetDirection(), atol=1e-6)
+
     def test_spacing_counts_from_outer_face_to_outer_face(self, case):
         config = replace(PLAIN, spacing_mm=(2.5, 1.1, 0.5))
         sample = read_sample(case, TABLE, config)
@@ -65,6 +80,19 @@ class TestGeometry:
         assert sample.spacing_mm == pytest.approx((2.5, 8 / 7, 6.4 / 13))
         assert sample.target.shape == sample.size
         assert set(np.unique(sample.target)) <= {0, 1, 2}
+
+    @pytest.mark.parametrize("suffix", [".nii", ".nrrd", ".mha", ".npz"])
+    def test_nothing_hangs_on_the_rounding_of_a_format(self, tmp_path, suffix):
+        """The edges are in a ratio of three, and every axis ends in half a voxel of the new."""
+        grid = Grid.of((5, 7, 9), (2.1, 0.7, 0.7), (0.1, 0.2, 0.3))
+        values = np.arange(315.0, dtype=np.float32).reshape(1, 5, 7, 9) ** 2
+        config = replace(PLAIN, spacing_mm=(4.2, 1.4, 1.4))
+        expected, _ = prepare_image(Volume(values, grid, "a"), config)
+        assert expected.shape == (1, 3, 4, 5)
+        path = tmp_path / f"a{suffix}"
+        write_volume(path, values, grid)
+        sample = read_sample(CaseFiles("a", path, None), TABLE, config)
+        np.testing.assert_array_equal(sample.image, expected)
 
     def test_one_voxel_is_left_of_a_thin_axis(self, case):
         sample = read_sample(case, TABLE, replace(PLAIN, spacing_mm=(100, 1, 1)))

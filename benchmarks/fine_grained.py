@@ -1,0 +1,158 @@
+"""Compare the fine-grained network with the plain one at equal budget, on small protrusions.
+
+    python benchmarks/fine_grained.py [--steps 800] [--seeds 0 1 2] [--longer 3] [--out runs/fine_grained]
+
+Synthetic `discs`, 100 slices of 128 x 128, the last 50 held out: a protrusion has about 25 pixels and
+about half of the slices have one. Both arms are `unet_padding` of width 8 with 4 levels and take as
+many steps of as many pixels: the plain one sees four slices a step, the fine-grained one two slices
+and eight regions of 64 x 64. All else is planned; the last weights are kept. The plain one is also
+trained `--longer` times as long, with the first seed. Intervals are over cases and hold no chance of
+training. Results go to benchmarks/fine_grained.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainings import (
+    LAST_WEIGHTS,
+    as_json,
+    as_text,
+    interval,
+    machine,
+    pool,
+    print_table,
+    run_ushape,
+    write_results,
+)
+from ushape.compare import ScoreTable, load_scores
+from ushape.metrics import Interval
+
+CASES, EDGE, DATA_SEED, HELD_OUT = 100, 128, 7, "50-99"
+CLASSES = ("disc", "vertebra", "protrusion")
+COMMON = (
+    "--val", HELD_OUT,
+    "--labels", "background=0,disc=1,vertebra=2,protrusion=3",
+    "--set", "model.options.width=8",
+    "--set", "model.options.levels=4",
+    "--set", "model.options.up=transposed",
+    "--set", "optimizer.learning_rate=0.005",
+    "--set", "tiling.mirror=false",
+    LAST_WEIGHTS,
+)  # fmt: skip
+ARMS = {
+    "plain": ("--model", "unet_padding", "--set", "patch.batch=4"),
+    "fine-grained": (
+        "--model", "unet_fine_grained", "--set", "patch.batch=2", "--set", "fine.cuts=8",
+    ),
+}  # fmt: skip
+
+
+def train(run: Path, data: Path, *options: str) -> ScoreTable:
+    """Train into the folder `run`, unless that is done, and load its scores."""
+    if not (run / "report.html").exists():
+        run_ushape("train", data, *COMMON, *options, "--out", run, "--resume")
+    return load_scores(run)
+
+
+def image_level(run: Path) -> dict[str, Any]:
+    """Count the held-out slices with a protrusion that have one in the prediction, and the others."""
+    scores = json.loads((run / "fold_0" / "evaluation.json").read_text(encoding="utf-8"))
+    return dict(scores["image_level"]["protrusion"])
+
+
+def box_scores(run: Path) -> dict[str, Any] | None:
+    """Load what wrong regions cost."""
+    scores = json.loads((run / "fold_0" / "evaluation.json").read_text(encoding="utf-8"))
+    return dict(scores["boxes"]["summary"]["protrusion"]) if "boxes" in scores else None
+
+
+def rate(counts: list[dict[str, Any]], wrong: str) -> float | None:
+    """Give recall (`missed`) or precision (`spurious`) over the slices of all seeds."""
+    right = sum(count["both"] for count in counts)
+    total = right + sum(count[wrong] for count in counts)
+    return round(right / total, 4) if total else None
+
+
+def with_protrusion(table: ScoreTable) -> Interval:
+    """Average the Dice over slices that have a score: truth or prediction holds a protrusion."""
+    return interval(table, "protrusion", "dice")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--longer", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("runs/fine_grained"))
+    arguments = parser.parse_args()
+    out, steps, seeds = arguments.out, arguments.steps, arguments.seeds
+    data = out / f"discs-{CASES}x{EDGE}-seed{DATA_SEED}"
+    if not data.exists():
+        size = ("--size", f"{EDGE}x{EDGE}")
+        run_ushape(
+            "data", "synth", "discs", "--out", data, "--cases", str(CASES), *size,
+            "--seed", str(DATA_SEED),
+        )  # fmt: skip
+    runs = {arm: [out / f"{arm}-{steps}steps-seed{seed}" for seed in seeds] for arm in ARMS}
+    for number, seed in enumerate(seeds):
+        for arm, options in ARMS.items():
+            train(runs[arm][number], data, *options, "--steps", str(steps), "--seed", str(seed))
+    many = arguments.longer * steps
+    longer = f"plain, {arguments.longer} times as long"
+    runs[longer] = [out / f"plain-{many}steps-seed{seeds[0]}"]
+    if arguments.longer > 1:
+        options = (*ARMS["plain"], "--steps", str(many), "--seed", str(seeds[0]))
+        train(runs[longer][0], data, *options)
+    else:
+        del runs[longer]
+
+    results: dict[str, Any] = {}
+    rows = []
+    for arm, folders in runs.items():
+        pooled = pool([load_scores(run) for run in folders])
+        counts = [image_level(run) for run in folders]
+        dice = {name: interval(pooled, name, "dice") for name in CLASSES}
+        boxes = [found for run in folders if (found := box_scores(run)) is not None]
+        results[arm] = {
+            "dice, mean over seeds": {name: as_json(found) for name, found in dice.items()},
+            "protrusion dice by seed": [
+                round(interval(load_scores(run), "protrusion", "dice").mean, 4) for run in folders
+            ],
+            "slices with a protrusion": counts[0]["both"] + counts[0]["missed"],
+            "image-level counts by seed": counts,
+            "image-level recall": rate(counts, "missed"),
+            "image-level precision": rate(counts, "spurious"),
+            **({"boxes by seed": boxes} if boxes else {}),
+        }
+        rows.append(
+            [
+                arm,
+                *(as_text(dice[name]) for name in CLASSES),
+                f"{results[arm]['image-level recall']}",
+                f"{results[arm]['image-level precision']}",
+            ]
+        )
+    print(f"\n{machine()}; {steps} steps, seeds {seeds}")
+    print_table(["", *CLASSES, "recall", "precision"], rows)
+    lost = [found["lost"]["mean"] for found in results["fine-grained"]["boxes by seed"]]
+    print(f"lost to wrong boxes, Dice by seed: {np.round(lost, 4).tolist()}")
+    write_results(
+        Path(__file__).with_suffix(".json"),
+        {
+            "machine": machine(),
+            "data": f"discs, {CASES} slices of {EDGE} x {EDGE}, seed {DATA_SEED}, {HELD_OUT} held out",
+            "steps": steps,
+            "seeds": seeds,
+            "arms": results,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
