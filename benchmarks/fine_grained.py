@@ -1,13 +1,13 @@
 """Compare the fine-grained network with the plain one at equal budget, on small protrusions.
 
-    python benchmarks/fine_grained.py [--steps 800] [--seeds 0 1 2] [--longer 3] [--out runs/fine_grained]
+    python benchmarks/fine_grained.py [--steps 800] [--seeds 0 1 2] [--longer 3] [--out RUNS]
 
-Synthetic `discs`, 100 slices of 128 x 128, the last 50 held out: a protrusion has about 25 pixels and
-about half of the slices have one. Both arms are `unet_padding` of width 8 with 4 levels and take as
-many steps of as many pixels: the plain one sees four slices a step, the fine-grained one two slices
-and eight regions of 64 x 64. All else is planned; the last weights are kept. The plain one is also
-trained `--longer` times as long, with the first seed. Intervals are over cases and hold no chance of
-training. Results go to benchmarks/fine_grained.json.
+Synthetic `discs`, 100 slices of 128 x 128, the last 50 held out: a protrusion has about 25 pixels,
+and about half of the slices have one or more. Both arms are `unet_padding` of width 8 with 4 levels
+and take as many steps of as many pixels: the plain one sees four slices a step, the fine-grained
+one two slices and eight regions of 64 x 64. All else is planned; the last weights are kept. The
+plain one is also trained `--longer` times as long, with the first seed. Intervals are over cases
+and hold no chance of training. Results go to benchmarks/fine_grained.json.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from trainings import (
     write_results,
 )
 from ushape.compare import ScoreTable, load_scores
-from ushape.metrics import Interval
 
 CASES, EDGE, DATA_SEED, HELD_OUT = 100, 128, 7, "50-99"
 CLASSES = ("disc", "vertebra", "protrusion")
@@ -61,7 +60,7 @@ def train(run: Path, data: Path, *options: str) -> ScoreTable:
 
 
 def image_level(run: Path) -> dict[str, Any]:
-    """Count the held-out slices with a protrusion that have one in the prediction, and the others."""
+    """Count the held-out slices by whether truth and prediction hold a protrusion."""
     scores = json.loads((run / "fold_0" / "evaluation.json").read_text(encoding="utf-8"))
     return dict(scores["image_level"]["protrusion"])
 
@@ -77,11 +76,6 @@ def rate(counts: list[dict[str, Any]], wrong: str) -> float | None:
     right = sum(count["both"] for count in counts)
     total = right + sum(count[wrong] for count in counts)
     return round(right / total, 4) if total else None
-
-
-def with_protrusion(table: ScoreTable) -> Interval:
-    """Average the Dice over slices that have a score: truth or prediction holds a protrusion."""
-    return interval(table, "protrusion", "dice")
 
 
 def main() -> None:
@@ -106,11 +100,8 @@ def main() -> None:
     many = arguments.longer * steps
     longer = f"plain, {arguments.longer} times as long"
     runs[longer] = [out / f"plain-{many}steps-seed{seeds[0]}"]
-    if arguments.longer > 1:
-        options = (*ARMS["plain"], "--steps", str(many), "--seed", str(seeds[0]))
-        train(runs[longer][0], data, *options)
-    else:
-        del runs[longer]
+    options = (*ARMS["plain"], "--steps", str(many), "--seed", str(seeds[0]))
+    train(runs[longer][0], data, *options)
 
     results: dict[str, Any] = {}
     rows = []
@@ -146,7 +137,7 @@ def main() -> None:
         Path(__file__).with_suffix(".json"),
         {
             "machine": machine(),
-            "data": f"discs, {CASES} slices of {EDGE} x {EDGE}, seed {DATA_SEED}, {HELD_OUT} held out",
+            "data": f"discs, {CASES} of {EDGE} x {EDGE}, seed {DATA_SEED}, {HELD_OUT} held out",
             "steps": steps,
             "seeds": seeds,
             "arms": results,

@@ -57,9 +57,8 @@ class Scorer:
         predicted = read_case(case.prediction, self.prediction, case.truth.image or beside)
         edges = case.truth.spacing_mm
         if edges is not None and predicted.grid.size == true.grid.size:
-            predicted = with_spacing(
-                predicted, edges
-            )  # it lies on the image, whose edges these are
+            # The prediction lies on the image, whose edges these are.
+            predicted = with_spacing(predicted, edges)
         spacing_mm = self._spacing(true, predicted)
         predicted = place_on(predicted, true, is_resampled=self.is_resampled)
         if not self.is_decided:

@@ -30,6 +30,10 @@ MOST_COPIES = 16
 the maps that `describe` lists (measured: 2.5 to 7)."""
 
 
+MOST_ALIVE = 6
+"""Nor are more than this many alive at once in a prediction (measured: 1.1 to 2.7)."""
+
+
 @dataclass(frozen=True)
 class Speed:
     """What a device can do now.
@@ -112,7 +116,7 @@ def weight_bytes(spec: NetworkSpec) -> int:
 def prediction_bytes(spec: NetworkSpec, size: Size, limit: float) -> float:
     """Estimate the memory of predicting one tile in float32; arguments as of `training_bytes`."""
     weights, floats = _weights_and_maps(spec)
-    bound = 4 * (weights + MOST_COPIES * floats * math.prod(size))
+    bound = 4 * (weights + MOST_ALIVE * floats * math.prod(size))
     if bound <= limit:
         return bound
     from ushape.nets.costs import costs_of

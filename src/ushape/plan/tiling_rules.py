@@ -7,6 +7,7 @@ import math
 from ushape.nets import Geometry, NetworkSpec, geometry_of
 from ushape.plan.choices import Choices
 from ushape.plan.grid_rules import Grid
+from ushape.plan.patch_rules import fit_box
 from ushape.plan.request import Situation
 from ushape.plan.speed import macs_per_pixel, prediction_bytes
 from ushape.sizes import Size
@@ -18,7 +19,7 @@ OVERLAP = {2: 0.25, 3: 0.5}
 """nnU-Net has 0.5 in both; a quarter is enough for tiles of 512 pixels."""
 
 TILE_VOXELS = 128**3
-"""Volumes up to this size are one tile, memory allowing."""
+"""Tiles of volumes have up to this many voxels, memory allowing."""
 
 QUICK_IMAGE_S = 4.0
 """Prediction averages over mirrored views where a picture of 512 x 512 pixels, or a median volume,
@@ -51,20 +52,38 @@ def _tile(
         return geometry.nearest_sizes(wanted)[1], "exact tiles of the unpadded network"
     if not is_padded:
         return geometry.used_size(patch), "as the patch: exact tiles of the unpadded network"
-    whole = tuple(
-        max(-(-length // stride) * stride, edge)
-        for length, stride, edge in zip(grid.largest, geometry.total_stride, patch, strict=True)
-    )
-    if geometry.is_local and math.prod(whole) <= TILE_VOXELS:
-        limit = situation.speed.usable_bytes(situation.device.kind)
-        if prediction_bytes(spec, whole, limit) <= limit:
-            return whole, "the largest volume in one piece"
+    size = patch
+    reason = "as the patch, the surroundings that the network has learnt with"
+    if geometry.is_local:
+        size = _largest_tile(situation, grid, spec, patch)
+        if all(edge >= length for edge, length in zip(size, grid.largest, strict=True)):
+            reason = "the largest volume in one piece"
+        elif size != patch:
+            reason = "larger than the patch: fewer tiles overlap"
     step = 1 - choices.values["tiling.overlap_fraction"]
     size = tuple(  # tiles move by whole strides
         max(edge, math.ceil(stride / step / stride) * stride)
-        for edge, stride in zip(patch, geometry.total_stride, strict=True)
+        for edge, stride in zip(size, geometry.total_stride, strict=True)
     )
-    return size, "as the patch, the surroundings that the network has learnt with"
+    return size, reason
+
+
+def _largest_tile(situation: Situation, grid: Grid, spec: NetworkSpec, patch: Size) -> Size:
+    """Find the largest tile that the memory holds, of up to `TILE_VOXELS` and no less than a patch.
+
+    Only for networks whose output depends on nothing far away: there more of the image changes
+    nothing but the borders.
+    """
+    limit = situation.speed.usable_bytes(situation.device.kind)
+    strides = geometry_of(spec).total_stride
+    most = float(TILE_VOXELS)
+    while most > math.prod(patch):
+        box = fit_box(grid.largest, grid.edges, strides, most)
+        size = tuple(max(pair) for pair in zip(box, patch, strict=True))
+        if prediction_bytes(spec, size, limit) <= limit:
+            return size
+        most /= 2
+    return patch
 
 
 def _choose_mirror(choices: Choices, situation: Situation, grid: Grid, spec: NetworkSpec) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from ushape.data.layouts import CaseFiles, Layout, Problem, find_cases
 from ushape.data.scan import CaseScan, Scan, scan_cases
 from ushape.data.scan.case import COPIES
-from ushape.data.scan.threads import machine_budget, map_in_threads
+from ushape.data.threads import machine_budget, map_in_threads
 from ushape.errors import UshapeError
 from ushape.labels import LabelTable, LabelWish
 from ushape.plan import Fingerprint, settle_wish, take_fingerprint

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
@@ -19,12 +19,14 @@ from ushape.nets import Geometry, build_network, geometry_of, make_spec
 from ushape.nets.second_pass import fine_head
 from ushape.plan import (
     Plan,
+    measure_for,
     plan_run,
     settle_wish,
     split_cases,
     take_fingerprint,
 )
 from ushape.plan.fine_rules import FINE_GRAINED, first_pass
+from ushape.plan.intensity import pool_intensities
 from ushape.serial import cut_size, input_size
 from ushape.training.fine import build_fine_loss
 from ushape.training.objective import build_objective
@@ -100,8 +102,11 @@ def prepare_plan(
         are_volumes=fingerprint.spatial_dims == 3 and not fingerprint.is_stack,
     )
     fingerprint = with_contacts(fingerprint, request, layout.cases)
+    learnt = [case for case in scan.cases if case.id in set(split.train)]
+    fingerprint = replace(fingerprint, intensities=pool_intensities(learnt, fingerprint.labels))
+    speed = measure_for(request, facts, spatial_dims=fingerprint.spatial_dims)
     try:
-        run_plan = plan_run(fingerprint, split, request, facts)
+        run_plan = plan_run(fingerprint, split, request, facts, speed)
     except ShapeError as error:
         raise ConfigError(f"patch.size: {error}") from error
     check_plan(run_plan)

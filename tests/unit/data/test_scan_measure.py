@@ -16,7 +16,7 @@ from ushape.data.scan.measure import (
     measure_by_value,
     measure_image,
 )
-from ushape.data.scan.threads import MemoryBudget, map_in_threads
+from ushape.data.threads import MemoryBudget, map_in_threads
 
 RNG = np.random.default_rng(0)
 TYPES = ["uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"]

@@ -280,6 +280,9 @@ def test_a_prediction_stored_in_another_order_of_axes_is_turned(scenes, tmp_path
     assert scores(found, "dice") == pytest.approx(expected)
     expected = [scenes.hd95(prediction[k], truth[k], spacing) for k in range(2)]
     assert scores(found, "hd95_mm") == pytest.approx(expected, abs=1e-4)
+    the_other_way = evaluate_folders(tmp_path / "t", tmp_path / "p")
+    assert scores(the_other_way, "dice") == scores(found, "dice")
+    assert scores(the_other_way, "hd95_mm") == pytest.approx(expected, abs=1e-4)
 
 
 def test_other_grids_are_refused_with_numbers_or_resampled(scenes, tmp_path):

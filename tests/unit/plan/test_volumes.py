@@ -11,12 +11,13 @@ from ushape.config.load import config_tree, known_keys
 from ushape.config.schema import AugmentConfig
 from ushape.device import DeviceFacts
 from ushape.errors import ConfigError, ShapeError
+from ushape.inference import plan_image
 from ushape.labels import choose_labels
 from ushape.nets import geometry_of, make_spec
 from ushape.plan import Fingerprint, Request, Speed, Split, plan_run, split_cases
 from ushape.plan.fingerprint import Intensity
 from ushape.plan.patch_rules import fit_box
-from ushape.plan.speed import training_bytes
+from ushape.plan.speed import prediction_bytes, training_bytes
 
 CPU = DeviceFacts("cpu", "two cores", 2, 8 * 2**30, has_fast_bf16=True)
 CUDA = DeviceFacts("cuda", "H100", 16, 80 * 2**30, has_fast_bf16=True)
@@ -272,6 +273,7 @@ def test_the_bound_of_the_memory_is_above_what_is_measured():
         bound = training_bytes(spec, size, 2, "32-true", math.inf)
         assert training_bytes(spec, size, 2, "32-true", 0.0) < bound, name
         assert training_bytes(spec, size, 2, "bf16-mixed", 0.0) < bound, name
+        assert prediction_bytes(spec, size, 0.0) < prediction_bytes(spec, size, math.inf), name
 
 
 def test_levels_follow_from_the_patch():
@@ -300,6 +302,29 @@ def test_a_paper_network_for_volumes_gets_a_patch_that_it_takes():
         assert min(geometry.output_size(config.tiling.tile_size)) > 0
     with pytest.raises(ConfigError, match="these are 3D"):
         plan(BODY_CT, replace(QUARTER, model="unet_original"))
+
+
+def test_tiles_are_larger_than_patches_as_far_as_the_memory_goes():
+    data = volumes((200, 200, 200), (1.0,) * 3)
+    roomy, narrow = (plan(data, speed=Speed(1e11, n * 2**30, True)) for n in (64, 1))
+    assert roomy.config.patch == narrow.config.patch
+    assert roomy.config.tiling.tile_size == (128, 128, 128)
+    assert "fewer tiles" in roomy.reasons["tiling.tile_size"]
+    assert math.prod(narrow.config.tiling.tile_size) < 128**3
+    spec = spec_of(narrow.config)
+    assert prediction_bytes(spec, narrow.config.tiling.tile_size, 0.0) <= 2**29
+    normed = plan(data, model__options__norm="instance").config
+    assert normed.tiling.tile_size == normed.patch.size, "instance norm sees the whole tile"
+
+
+def test_tiles_move_by_whole_strides():
+    data = volumes((6, 6, 6), largest_size=(300, 300, 300))
+    config = plan(data, model__options__norm="instance", tiling__overlap_fraction=0.75).config
+    geometry = geometry_of(spec_of(config))
+    pairs = zip(config.patch.size, geometry.total_stride, strict=True)
+    assert config.tiling.tile_size == tuple(max(edge, 4 * stride) for edge, stride in pairs)
+    assert config.tiling.tile_size != config.patch.size
+    assert plan_image(geometry, (300, 300, 300), config.tiling).num_tiles > 1
 
 
 @pytest.mark.parametrize("most", [1, 1000, 4096, 5000, 100_000, 10**7, 10**9])

@@ -7,7 +7,6 @@ An .npz may hold the place beside the values: `spacing_mm`, `origin_mm`, `direct
 from __future__ import annotations
 
 import math
-import warnings
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from ushape.data.io.claims import DEFLATE_RATIO, check_claim, checked_grid, file_bytes
+from ushape.data.io.quiet import quietly
 from ushape.data.io.sniff import unreadable
 from ushape.data.io.volume import Header, Source, Values
 from ushape.errors import DataError, unknown_name
@@ -117,8 +117,7 @@ def _claimed(path: Path, file: IO[bytes]) -> _Claimed:
     try:
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+        with quietly():  # of headers that Python 2 wrote
             shape, is_fortran, dtype = read(file)
     except Exception as error:  # the header is Python text: its parser fails in many ways
         detail = " ".join(str(error).split())[:120]

@@ -7,8 +7,6 @@ libraries; tifffile reads all other TIFF.
 from __future__ import annotations
 
 import logging
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,13 +17,13 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ushape.data.io.quiet import quietly
 from ushape.data.io.sniff import FORMATS, check_pixels, sniff, unreadable
 from ushape.errors import DataError
 
 PICTURE_SUFFIXES = tuple(FORMATS)
 """Endings of the files that can be read, in lower case."""
 
-_LOCK = threading.Lock()  # Pillow's size limit and the warning filters are global to the process
 _TIFF_LOG = logging.getLogger("tifffile")
 _ORIENTATION = 0x0112
 _DAMAGED = "it is truncated or damaged"
@@ -72,8 +70,7 @@ def decode(path: Path) -> Raster:
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
     """Silence the decoders and lift Pillow's size limit; `check_pixels` has its own."""
-    with _LOCK, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quietly():
         limit, disabled = Image.MAX_IMAGE_PIXELS, _TIFF_LOG.disabled
         Image.MAX_IMAGE_PIXELS, _TIFF_LOG.disabled = None, True
         try:

@@ -8,8 +8,6 @@ from __future__ import annotations
 import importlib
 import locale
 import re
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from ushape.data.io.grid import Grid
+from ushape.data.io.quiet import quietly
 from ushape.data.io.sniff import unreadable
 from ushape.data.io.volume import Values
 
-_LOCK = threading.RLock()  # the warning switch is global to the process
 _ADDRESS = re.compile(r"^\s*(\[nrrd\] \S+:|\w+ImageIO ?\(0x[0-9a-f]+\):)")
 
 
@@ -32,10 +30,8 @@ def quiet_itk() -> Iterator[Any]:
     Its DICOM reader sets the process's locale to "C", in which Python writes and reads text as
     ASCII: the locale is set back.
     """
-    with _LOCK:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its wrapper warns on import under Python 3.12
-            sitk: Any = importlib.import_module("SimpleITK")
+    with quietly():  # its wrapper warns on import under Python 3.12
+        sitk: Any = importlib.import_module("SimpleITK")
         before = sitk.ProcessObject_GetGlobalWarningDisplay()
         sitk.ProcessObject_SetGlobalWarningDisplay(False)
         language = locale.setlocale(locale.LC_ALL)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +14,12 @@ import tifffile
 from PIL import Image
 
 from ushape.data.io.claims import DEFLATE_RATIO, check_claim, checked_grid, file_bytes
+from ushape.data.io.quiet import quietly
 from ushape.data.io.sniff import sniff, unreadable
 from ushape.data.io.tiff_spacing import Spacing, spacing_of
 from ushape.data.io.volume import Header, Source, Values
 from ushape.errors import DataError
 
-_LOCK = threading.Lock()  # the log of tifffile is global to the process
 _LOG = logging.getLogger("tifffile")
 _COPY_AGAIN = "copy it again or remove it"
 _AXES = {"S": "c", "I": "q", "R": "q", "Q": "q"}
@@ -64,8 +62,7 @@ def _opened(path: Path) -> Iterator[Any]:
     """Open a file; what tifffile would only log as an error becomes one."""
     heard = _Heard()
     try:
-        with _LOCK, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quietly():
             _LOG.addHandler(heard)
             propagate, _LOG.propagate = _LOG.propagate, False
             try:

@@ -26,7 +26,7 @@ from ushape.data.preprocess.cache import (
 from ushape.data.preprocess.prepare import prepare_image, prepared_size
 from ushape.data.preprocess.target import make_weights, read_case_target
 from ushape.data.sampling import index_places, pack_places
-from ushape.data.scan.threads import MemoryBudget, machine_budget, map_in_threads
+from ushape.data.threads import MemoryBudget, machine_budget, map_in_threads
 from ushape.errors import DataError
 from ushape.labels import LabelTable
 

@@ -18,7 +18,7 @@ from ushape.data.scan.case import CaseScan, scan_case
 from ushape.data.scan.findings import leave_out_odd_cases, warn_of_cases, warn_of_set
 from ushape.data.scan.geometry import outlier_ratio, warn_of_geometry
 from ushape.data.scan.measure import Inside
-from ushape.data.scan.threads import machine_budget, map_in_threads
+from ushape.data.threads import machine_budget, map_in_threads
 from ushape.errors import DataError
 from ushape.labels import Form, LabelWish
 

@@ -15,7 +15,7 @@ from ushape.data.io.claims import file_bytes
 from ushape.data.layouts import CaseFiles, Problem
 from ushape.data.scan.label import scan_label, unreadable_problem
 from ushape.data.scan.measure import Inside, content_size, hash_image, measure_image
-from ushape.data.scan.threads import MemoryBudget, machine_budget
+from ushape.data.threads import MemoryBudget, machine_budget
 from ushape.errors import DataError
 from ushape.labels import Form, LabelWish
 from ushape.sizes import Size, format_size

@@ -1,7 +1,8 @@
 """A lumbar spine cut lengthwise, as T2-weighted magnetic resonance shows it.
 
 Label 0 = background, 1 = disc, 2 = vertebra, 3 = protrusion (the small part of a disc that bulges
-into the spinal canal; not every disc has one). Anatomy scales with the picture.
+into the spinal canal; about one disc in six has one, and about half of the pictures show one or
+more). Anatomy scales with the picture.
 """
 
 from __future__ import annotations
