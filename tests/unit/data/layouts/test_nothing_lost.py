@@ -1,5 +1,6 @@
 """No file goes astray: each is part of a case, or a problem names it."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -45,3 +46,50 @@ def test_every_file_is_used_or_told(folders, images, labels):
         names = [case.id for case in layout.cases]
         assert len(names) == len(set(names))
         assert len({len(case.channels) for case in layout.cases}) == 1
+
+
+CELLS = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(["a.nii", "b.nii", "../a.nii", "train", "3x1x1", "image", "label", "id", "7"]),
+)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), CELLS),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(CELLS, inner, max_size=3)),
+    max_leaves=8,
+)
+CASES = st.lists(
+    st.dictionaries(
+        st.sampled_from(["image", "label", "id", "group", "split", "slice", "spacing_mm", "x"]),
+        VALUES,
+        max_size=5,
+    ),
+    max_size=3,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    text=st.one_of(
+        st.text(max_size=60),
+        st.lists(st.lists(CELLS, max_size=4).map(",".join), max_size=4).map("\n".join),
+        st.lists(st.lists(CELLS, max_size=4).map(",".join), max_size=3).map(
+            lambda lines: "\n".join(["image,label,id,split", *lines])
+        ),
+        VALUES.map(json.dumps),
+        CASES.map(json.dumps),
+        CASES.map(lambda cases: json.dumps({"cases": cases, "labels": {"a": 0}})),
+    ),
+    ending=st.sampled_from([".csv", ".json"]),
+)
+def test_a_damaged_manifest_is_refused_or_told(text, ending):
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        for name in ("a.nii", "b.nii"):
+            (root / name).touch()
+        (root / f"manifest{ending}").write_bytes(text.encode("utf-8", "surrogatepass"))
+        try:
+            layout = find_cases(root)
+        except DataError as error:
+            assert "manifest" in str(error)
+            return
+        assert {path.parent for case in layout.cases for path in case.image_paths} == {root}
