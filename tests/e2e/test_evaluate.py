@@ -84,6 +84,7 @@ def test_every_wrong_use_is_one_line(cli, folders, tmp_path):
             (predictions, truth, *classes, "--classes", "cores"),
             ("--classes", "did you mean 'core'"),
         ),
+        ((predictions, truth, "--target", "binary"), ("--target binary", "choose instances")),
         ((predictions, truth, "--label-folder", "gt"), ("--label-folder gt", "no such folder")),
         ((predictions, truth, "--spacing", "1,1"), ("3 axes, but --spacing has 2 numbers",)),
         ((predictions, truth, "--labels", "rest=0,box=1"), ("also name 2",)),
@@ -93,10 +94,10 @@ def test_every_wrong_use_is_one_line(cli, folders, tmp_path):
         assert all(piece in result.error for piece in pieces), result.error
 
 
-def test_metrics_of_the_plane_are_told_to_be_left_out(cli, folders):
+def test_metrics_of_sections_are_told_to_be_left_out(cli, folders):
     result = cli("evaluate", *folders, "--metrics", "topology", "--classes", "class_1")
     assert result.code == 0, result.err
-    assert "left out, as they are planar: warping_error, topology_errors" in result.out
+    assert "left out, as they are made for sections: v_rand_thinned, v_info_thinned" in result.out
     assert "cldice" in result.out
 
 

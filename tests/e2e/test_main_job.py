@@ -56,7 +56,7 @@ def test_a_run_folder_holds_what_the_pages_say(tiny_run):
         path.relative_to(tiny_run).as_posix() for path in tiny_run.rglob("*") if path.is_file()
     }
     cached = {name for name in files if name.startswith("cache/")}
-    assert len(cached) == 2 * 8
+    assert len(cached) == 3 * 8  # image, target, and how both were placed
     assert files - cached == {
         "config.yaml",
         "split.json",

@@ -76,6 +76,12 @@ def evaluate(
             help="Name all values, the background first; or, from 1, the folders or channels.",
         ),
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND", help="instances or instances+border: values are numbers of objects."
+        ),
+    ] = None,
     classes: Annotated[
         str | None,
         typer.Option(metavar="NAME,...", help="Score these only. Default: all, alike on both."),
@@ -111,6 +117,8 @@ def evaluate(
 
     if regions not in ("auto", "background", "foreground"):
         raise ConfigError(f"--regions {regions}: choose auto, background or foreground")
+    if target not in (None, "instances", "instances+border"):
+        raise ConfigError(f"--target {target}: choose instances or instances+border")
     if not 0 <= iou < 1:
         raise ConfigError(f"--iou {iou}: give a number from 0 to below 1, such as 0.5")
     with progress_bar("evaluating") as progress:
@@ -130,6 +138,7 @@ def evaluate(
             label_folder=label_folder,
             classes=[name.strip() for name in classes.split(",")] if classes else None,
             is_resampled=align,
+            target=target,
         )
     folder = out or (predictions.parent if predictions.is_file() else predictions)
     written = write_evaluation(evaluation, folder / "evaluation")
@@ -234,7 +243,7 @@ def _notes(evaluation: Evaluation) -> list[str]:
             )
     if settings.left_out:
         names = ", ".join(settings.left_out)
-        lines.append(f"left out, as they are planar: {names} (named, they go slice by slice)")
+        lines.append(f"left out, as they are made for sections: {names} (name them to have them)")
     groups = {case.group for case in evaluation.cases if case.group is not None}
     if groups:
         lines.append(f"intervals over {len(groups)} groups of cases, drawn as a whole")

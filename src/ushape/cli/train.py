@@ -35,8 +35,8 @@ ValOption = Annotated[
     str | None,
     typer.Option(
         metavar="CASES",
-        help="Validation cases: names, ranges (24-29), globs, a fraction, a text file, or none. "
-        "Default: 0.2.",
+        help="Validation cases: names, ranges (24-29), globs, a fraction, a text file, none, or "
+        "own (as the data set divides itself). Default: own if it does, else 0.2.",
     ),
 ]
 ConfigOption = Annotated[

@@ -50,7 +50,7 @@ def fold_positions(count: int, number: int, of: int) -> list[int]:
     which nnU-Net divides its cases with.
 
     >>> fold_positions(5, 0, 5), fold_positions(5, 1, 5)
-    ([4], [1])
+    ([0], [4])
     """
     shuffled = np.arange(count)
     np.random.RandomState(FOLD_SEED).shuffle(shuffled)  # scikit-learn's generator

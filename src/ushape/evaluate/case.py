@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ from ushape.data.io import Grid, LabelVolume, align, canonical_turn
 from ushape.errors import DataError
 from ushape.metrics.checks import Mask
 from ushape.sizes import format_size
+
+Numbers = npt.NDArray[np.integer[Any]]
+"""Numbers of objects, 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,15 @@ class CaseLabels:
         void: Where nothing counts, shape (*size); None where everything does.
         grid: Where the voxels lie.
         path: The (first) file, for messages.
+        numbers: Of the objects of the first class, shape (*size), where files number them: objects
+            that touch are told apart. None where objects are the pieces of the mask.
     """
 
     masks: Mask
     void: Mask | None
     grid: Grid
     path: Path
+    numbers: Numbers | None = None
 
 
 def place_on(
@@ -37,7 +44,7 @@ def place_on(
     """Bring a prediction to the voxels of the truth.
 
     The same voxels stored in another order of axes are turned. Pictures, and volumes of which one
-    does not say its spacing, are only compared by size.
+    does not say its spacing, are only compared by size. What is void in a prediction is background.
 
     Args:
         prediction: On its own grid.
@@ -64,8 +71,11 @@ def place_on(
             f"{truth.path} ({'y x' if is_flat else 'z y x'}); predict the "
             "image that the truth belongs to, or resample with --align"
         )
-    masks = [_resample(prediction, mask, truth.grid) for mask in prediction.masks]
-    return replace(prediction, masks=np.stack(masks), grid=truth.grid)
+    masks = [_resample(prediction, m.view(np.uint8), truth.grid) for m in prediction.masks]
+    numbers = prediction.numbers
+    if numbers is not None:
+        numbers = _resample(prediction, numbers, truth.grid)
+    return CaseLabels(np.stack(masks) > 0, None, truth.grid, prediction.path, numbers)
 
 
 def _kind(grid: Grid) -> str:
@@ -80,9 +90,12 @@ def _turn(prediction: CaseLabels, grid: Grid) -> CaseLabels | None:
     there, back = canonical_turn(mine), canonical_turn(grid)
     if not there.new.is_same(back.new):
         return None
-    return replace(prediction, masks=back.undo(there.apply(prediction.masks)), grid=grid)
+    masks, numbers = back.undo(there.apply(prediction.masks)), prediction.numbers
+    if numbers is not None:
+        numbers = back.undo(there.apply(numbers))
+    return CaseLabels(masks, None, grid, prediction.path, numbers)
 
 
-def _resample(prediction: CaseLabels, mask: Mask, grid: Grid) -> npt.NDArray[np.bool_]:
-    label = LabelVolume(mask.view(np.uint8), prediction.grid, prediction.path)
-    return np.asarray(align(label, grid).values, dtype=np.bool_)
+def _resample(prediction: CaseLabels, values: Numbers, grid: Grid) -> Numbers:
+    label = LabelVolume(values, prediction.grid, prediction.path)
+    return np.asarray(align(label, grid).values)

@@ -9,7 +9,7 @@ from ushape.errors import ConfigError, DataError, unknown_name
 from ushape.evaluate.counts import count_labels
 from ushape.evaluate.read import Reading
 from ushape.evaluate.sources import LabelSource
-from ushape.labels import LabelTable, LabelWish, choose_labels, choose_masks
+from ushape.labels import LabelTable, LabelWish, choose_labels, choose_masks, instance_table
 
 MAX_VALUES = 256
 """More different values are numbers of objects or grey levels, not classes."""
@@ -27,12 +27,14 @@ class ClassWish:
         names: Class names, background first, with their values (or numbers of masks).
         ignore: Value of void pixels.
         only: Names of the classes to score; all that both sides have if None.
+        target: `instances` or `instances+border` where values are numbers of objects.
     """
 
     foreground: str | None = None
     names: Mapping[str, int] | None = None
     ignore: int | None = None
     only: Sequence[str] | None = None
+    target: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,14 +129,15 @@ def _offer_both(
     prediction: LabelSource, truth: LabelSource, cases: Sequence[str], wish: ClassWish
 ) -> tuple[_Offer, _Offer]:
     """Find the classes of both sides; values that only one side explains mean the same on both."""
-    said = wish.names is not None or wish.foreground is not None
+    said = any(each is not None for each in (wish.names, wish.foreground, wish.target))
     tables: list[LabelTable | None] = [None, None]
     sides = (prediction, truth)
-    if wish.foreground is not None and "values" not in (prediction.form, truth.form):
-        raise ConfigError(
-            f"--foreground: the predictions are {prediction.kind}, the truth {truth.kind}, and "
-            "neither has values; leave it out"
-        )
+    for option, given in (("--foreground", wish.foreground), ("--target", wish.target)):
+        if given is not None and "values" not in (prediction.form, truth.form):
+            raise ConfigError(
+                f"{option}: the predictions are {prediction.kind}, the truth {truth.kind}, and "
+                "neither has values; leave it out"
+            )
     valued = [number for number in (1, 0) if sides[number].form == "values"]
     if valued and said:
         shared = _table_said(sides[valued[0]], cases, wish, is_strict=valued[0] == 1)
@@ -189,14 +192,15 @@ def _table_said(
         wish: What a person says.
         is_strict: A value that is named has to be in a file.
     """
+    if wish.target is not None:
+        return instance_table(LabelWish(wish.foreground, wish.names, wish.target, wish.ignore))
     counts, is_color = count_labels(source.files[name] for name in cases)
     if wish.ignore is not None:
         counts.pop(wish.ignore, None)
     if len(counts) > MAX_VALUES:
         raise DataError(
             f"{source.root}: its files hold {len(counts)} different values: these look like "
-            "numbers of objects or grey levels, not classes; give label files with one value a "
-            "class"
+            "numbers of objects (say --target instances) or grey levels, not classes"
         )
     named = list((wish.names or {}).values())
     counts.update(named[:1] if is_strict else named)  # some cases have no background

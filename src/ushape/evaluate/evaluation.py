@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ushape.data.targets import class_masks, void_mask
 from ushape.errors import ShapeError
-from ushape.evaluate.measure import MaskPair, measure
+from ushape.evaluate.measure import MaskPair, Objects, measure
 from ushape.evaluate.scores import CaseScores, Evaluation, Presence
 from ushape.evaluate.settings import OVERLAP_METRICS, ScoreSettings, choose_metrics
 from ushape.labels import LabelTable
@@ -83,6 +83,7 @@ def evaluate_masks(
     spacing: float | Sequence[float] = 1.0,
     ignore: Mask | None = None,
     group: str | None = None,
+    objects: Objects = (None, None),
 ) -> CaseScores:
     """Score one case of classes that may overlap, each a mask of its own.
 
@@ -96,6 +97,8 @@ def evaluate_masks(
         spacing: Edges of a voxel, in the unit of the settings.
         ignore: True for pixels that do not count, shape (*size).
         group: The subject that the case belongs to.
+        objects: Numbers of the predicted and the true objects of the first class, shape (*size);
+            None for the connected pieces of its mask.
 
     Raises:
         ShapeError: The two differ in shape.
@@ -106,8 +109,10 @@ def evaluate_masks(
             f"{format_size(truth.shape)} differ in shape: give the same classes and pixels"
         )
     pairs = (
-        MaskPair(predicted, true, settings, spacing, ignore)
-        for predicted, true in zip(prediction, truth, strict=True)
+        MaskPair(
+            predicted, true, settings, spacing, ignore, objects if number == 0 else (None, None)
+        )
+        for number, (predicted, true) in enumerate(zip(prediction, truth, strict=True))
     )
     return _score(id, pairs, group, has_v_rand=len(truth) == 1)
 

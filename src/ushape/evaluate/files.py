@@ -41,6 +41,7 @@ def evaluate_folders(
     label_folder: str | None = None,
     classes: Sequence[str] | None = None,
     is_resampled: bool = False,
+    target: str | None = None,
 ) -> Evaluation:
     """Score predicted labels. One case is in memory at a time.
 
@@ -66,6 +67,7 @@ def evaluate_folders(
         label_folder: The folder of `truth` that holds the labels.
         classes: Names of the classes to score; without them both sides must have the same.
         is_resampled: Bring predictions on another grid to that of the truth, by nearest voxels.
+        target: `instances` or `instances+border` where values are numbers of objects.
 
     Returns:
         Scores of every prediction that has a truth; the others are in `problems`.
@@ -77,7 +79,7 @@ def evaluate_folders(
     check_tolerance(tolerance)
     choose_metrics(metrics, "multiclass")  # a wrong name must not cost minutes
     sides = _find(predictions, truth, label_folder)
-    wish = ClassWish(foreground, names, ignore, classes)
+    wish = ClassWish(foreground, names, ignore, classes, target)
     matched = match_classes(sides.prediction, sides.truth, sides.shared, wish)
     cases = [
         CasePair(
@@ -88,10 +90,10 @@ def evaluate_folders(
         )
         for name in sides.shared
     ]
-    target = "binary" if len(matched.names) == 1 else "multiclass"
+    kind = "binary" if len(matched.names) == 1 else "multiclass"
     num_axes = matched.truth.spatial_dims
     settings = ScoreSettings(
-        choose_metrics(metrics, target, num_axes),
+        choose_metrics(metrics, kind, num_axes),
         regions="foreground" if regions == "auto" else regions,
         min_iou=min_iou,
         left_out=left_out(metrics, num_axes),
@@ -99,7 +101,7 @@ def evaluate_folders(
     scorer = Scorer(
         matched.prediction, matched.truth, settings, tolerance, spacing_mm, is_resampled
     )
-    has_side = target == "binary" and bool(REGION_METRICS & set(settings.metrics))
+    has_side = kind == "binary" and bool(REGION_METRICS & set(settings.metrics))
     if regions == "auto" and has_side:
         scorer.settings = replace(settings, regions=choose_side(scorer, cases))
     problems = list(sides.problems)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import ndimage
 
+from ushape.evaluate.case import Numbers
 from ushape.evaluate.settings import ScoreSettings
 from ushape.metrics import (
     METRICS,
@@ -27,6 +28,8 @@ from ushape.metrics import (
 from ushape.metrics.checks import Mask, without_ignored
 
 Scores = dict[str, float]
+Objects = tuple[Numbers | None, Numbers | None]
+"""Numbers of the objects of prediction and truth; None where they are the pieces of the mask."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class MaskPair:
         settings: What to measure.
         spacing: Edges of a voxel, in the unit of the settings.
         ignore: True for pixels that do not count.
+        objects: Numbers of the objects of both.
     """
 
     prediction: Mask
@@ -46,6 +50,7 @@ class MaskPair:
     settings: ScoreSettings
     spacing: float | Sequence[float] = 1.0
     ignore: Mask | None = None
+    objects: Objects = (None, None)
 
     @property
     def side(self) -> Regions:
@@ -104,12 +109,22 @@ def _warping(pair: MaskPair) -> Scores:
 
 def _boxed(pair: MaskPair) -> MaskPair:
     """Cut away what lies around both masks, but for a voxel: objects there are none."""
-    found = ndimage.find_objects((pair.prediction | pair.truth).view(np.uint8))
+    filled = pair.prediction | pair.truth
+    for numbers in pair.objects:
+        if numbers is not None:  # the rims of touching objects may be a class of their own
+            filled |= numbers != 0
+    found = ndimage.find_objects(filled.view(np.uint8))
     if not found or found[0] is None:
         return pair
     box = tuple(slice(max(0, part.start - 1), part.stop + 1) for part in found[0])
-    ignore = None if pair.ignore is None else pair.ignore[box]
-    return replace(pair, prediction=pair.prediction[box], truth=pair.truth[box], ignore=ignore)
+    predicted, true = (None if numbers is None else numbers[box] for numbers in pair.objects)
+    return replace(
+        pair,
+        prediction=pair.prediction[box],
+        truth=pair.truth[box],
+        ignore=None if pair.ignore is None else pair.ignore[box],
+        objects=(predicted, true),
+    )
 
 
 def _lines(pair: MaskPair) -> Scores:
@@ -126,7 +141,14 @@ def _components(pair: MaskPair) -> Scores:
 def _objects(pair: MaskPair) -> Scores:
     pair = _boxed(pair)
     masks = without_ignored(pair.prediction, pair.truth, pair.ignore)
-    predicted, true = (label_regions(mask) for mask in masks)
+    predicted, true = (
+        label_regions(mask)
+        if numbers is None
+        else numbers
+        if pair.ignore is None
+        else np.where(pair.ignore, 0, numbers)
+        for mask, numbers in zip(masks, pair.objects, strict=True)
+    )
     lesions = detection_scores(predicted, true)
     matched = instance_scores(predicted, true, min_iou=pair.settings.min_iou)
     panoptic = instance_scores(predicted, true)

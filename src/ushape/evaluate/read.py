@@ -158,7 +158,10 @@ def _from_values(path: Path, reading: Reading) -> CaseLabels:
         masks, void = _translate(label.values, table)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    return CaseLabels(_unite(masks, reading.members), void, label.grid, path)
+    numbers = None
+    if table.form == "instances" and reading.members[0] == (0,):
+        numbers = label.values if void is None else np.where(void, 0, label.values)
+    return CaseLabels(_unite(masks, reading.members), void, label.grid, path, numbers)
 
 
 def _translate(values: npt.NDArray[Any], table: LabelTable) -> tuple[Mask, Mask | None]:
@@ -258,6 +261,7 @@ def _stack(files: LabelFiles, reading: Reading) -> CaseLabels:
     if any(each.void is not None for each in slices):
         none = np.zeros(first.grid.size, bool)
         void = np.stack([none if each.void is None else each.void for each in slices])
+    # Numbers of slices are not those of the stack: its objects are the pieces of the masks.
     masks = np.stack([each.masks for each in slices], axis=1)
     return CaseLabels(masks, void, Grid.of(masks.shape[1:]), first.path)
 

@@ -77,6 +77,7 @@ class Scorer:
             spacing=spacing_mm or 1.0,
             ignore=true.void,
             group=case.group,
+            objects=(predicted.numbers, true.numbers),
         )
 
     def read_truth(self, case: CasePair) -> CaseLabels:

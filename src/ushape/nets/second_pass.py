@@ -68,6 +68,8 @@ def second_pass(network: nn.Module) -> Iterator[None]:
 class FineView(nn.Module):
     """A fine-grained network as its second pass sees it: the fine head's logits are the logits.
 
+    One thread at a time: while it computes, the network itself has the second statistics.
+
     Attributes:
         network: The network itself.
         spec: Its description.

@@ -149,6 +149,16 @@ def with_fine_classes(choices: Choices, options: Mapping[str, Any]) -> dict[str,
     return {**options, "fine_classes": len(small)}
 
 
+def patches_in_memory(choices: Choices, batch: int) -> int:
+    """Say how many patches a step holds in memory: cuts have as many pixels as the patches.
+
+    Args:
+        choices: Say whether there is a second pass.
+        batch: Patches of the first pass.
+    """
+    return 2 * batch if choices.values.get("fine.classes") else batch
+
+
 def choose_cuts(choices: Choices, spec: NetworkSpec) -> None:
     """Choose how large cuts are, and how many there are in a step; the patch is chosen."""
     if not choices.values.get("fine.classes"):

@@ -113,7 +113,7 @@ def take_fingerprint(scan: Scan, wish: LabelWish | None = None) -> Fingerprint:
     num_pixels = sum(math.prod(case.size) for case in cases)
     median, smallest, largest = _spacings(scan)
     return Fingerprint(
-        name=scan.root.resolve().name,
+        name=_name_of(scan.root),
         root=scan.root,
         layout=scan.name,
         case_ids=tuple(case.id for case in cases),
@@ -173,6 +173,11 @@ def _spacings(scan: Scan) -> tuple[tuple[float, ...] | None, ...]:
 def _classes_in(case: CaseScan, labels: LabelTable) -> tuple[int, ...]:
     found = enumerate(labels.foreground, start=1)
     return tuple(index for index, entry in found if _count(case, entry))
+
+
+def _name_of(root: Path) -> str:
+    """Name a data set as its folder, or as its manifest without the ending."""
+    return root.stem if root.is_file() else root.resolve().name
 
 
 def settle_wish(scan: Scan, said: LabelWish, told: LabelWish | None) -> LabelWish:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ushape.nets import Geometry, NetworkSpec, geometry_of
 from ushape.plan.choices import Choices
+from ushape.plan.fine_rules import patches_in_memory
 from ushape.plan.grid_rules import Grid
 from ushape.plan.request import DEFAULT_BUDGET_S, Situation
 from ushape.plan.speed import step_macs, training_bytes
@@ -182,7 +183,8 @@ def _fit_memory(
     precision = str(choices.values["train.precision"])
     reason = f"what {limit / 2**30:.1f} GiB of memory hold"
     while True:
-        needed = training_bytes(spec, step.size, step.batch, precision, limit)
+        batch = patches_in_memory(choices, step.batch)
+        needed = training_bytes(spec, step.size, batch, precision, limit)
         if needed <= limit:
             return step
         smaller = None if "patch.size" in choices.given else _halved(step.size, geometry)

@@ -23,7 +23,7 @@ class Request:
         model: A network's name, with its paper's numbers; None lets the plan choose.
         budget_s: Seconds to train.
         steps: Steps to train, instead of a budget.
-        validation: What `--val` said.
+        validation: What `--val` said, or what stands for silence.
         label_folder: What `--label-folder` said.
         layout: What `--layout` said.
         stack_mm: What `--stack` said: voxel edges, z y x.

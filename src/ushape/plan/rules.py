@@ -16,7 +16,7 @@ from ushape.errors import ConfigError
 from ushape.nets import NetworkSpec
 from ushape.plan.augment_rules import choose_augmentation
 from ushape.plan.choices import Choices
-from ushape.plan.fine_rules import choose_cuts, choose_fine
+from ushape.plan.fine_rules import choose_cuts, choose_fine, patches_in_memory
 from ushape.plan.fingerprint import Fingerprint
 from ushape.plan.grid_rules import Grid, choose_grid
 from ushape.plan.intensity_rules import choose_channels, choose_intensity
@@ -150,8 +150,9 @@ def _short_memory(choices: Choices, situation: Situation, spec: NetworkSpec) -> 
     """Warn of a step that the memory will not hold: a large network, or what was set by hand."""
     values = choices.values
     limit = float(situation.speed.free_bytes)
+    batch = patches_in_memory(choices, values["patch.batch"])
     needed = training_bytes(
-        spec, tuple(values["patch.size"]), values["patch.batch"], values["train.precision"], limit
+        spec, tuple(values["patch.size"]), batch, values["train.precision"], limit
     )
     if needed <= limit:
         return ()

@@ -18,7 +18,10 @@ from ushape.labels import LabelWish
 from ushape.nets import Geometry, build_network, geometry_of, make_spec
 from ushape.nets.second_pass import fine_head
 from ushape.plan import (
+    Fingerprint,
     Plan,
+    Request,
+    Split,
     measure_for,
     plan_run,
     settle_wish,
@@ -33,6 +36,9 @@ from ushape.training.objective import build_objective
 from ushape.training.start import take_weights
 from ushape.workflow.fine import with_contacts
 from ushape.workflow.wishes import Asks, Wishes, read_wishes
+
+OWN = "own"
+"""What `--val` says for the cases that the data set itself sets aside."""
 
 
 @dataclass(frozen=True)
@@ -88,19 +94,14 @@ def prepare_plan(
         kind=request.layout,
         stack_mm=request.stack_mm,
     )
+    if not request.validation:
+        unsaid = OWN if layout.split else Request.validation
+        request = replace(request, validation=unsaid)
     said = wishes.labels
     told = layout.wish if said == LabelWish() else None
     scan = scan_cases(layout, wish=told or said, align=request.align, progress=progress)
     fingerprint = take_fingerprint(scan, settle_wish(scan, said, told))
-    split = split_cases(
-        fingerprint.case_ids,
-        request.validation,
-        seed=request.settings.get("train.seed", TrainConfig.seed),
-        groups=fingerprint.groups,
-        classes=fingerprint.cases_classes,
-        is_stack=fingerprint.is_stack,
-        are_volumes=fingerprint.spatial_dims == 3 and not fingerprint.is_stack,
-    )
+    split = _split(layout, fingerprint, request)
     fingerprint = with_contacts(fingerprint, request, layout.cases)
     learnt = [case for case in scan.cases if case.id in set(split.train)]
     fingerprint = replace(fingerprint, intensities=pool_intensities(learnt, fingerprint.labels))
@@ -111,6 +112,30 @@ def prepare_plan(
         raise ConfigError(f"patch.size: {error}") from error
     check_plan(run_plan)
     return Prepared(run_plan, scan, facts, layout)
+
+
+def _split(layout: Layout, fingerprint: Fingerprint, request: Request) -> Split:
+    """Divide the cases as asked."""
+    ids = fingerprint.case_ids
+    if request.validation == OWN:
+        if not layout.split:
+            raise ConfigError(f"--val own: {layout.root} does not say which cases validate")
+        val = tuple(case for case in ids if layout.split.get(case) == "val")
+        train = tuple(case for case in ids if case not in set(val))
+        if not train:
+            raise ConfigError(
+                f"{layout.root}: every usable case is marked val: give --val, or --val none"
+            )
+        return Split(train, val, f"as {layout.root.name} divides itself")
+    return split_cases(
+        ids,
+        request.validation,
+        seed=request.settings.get("train.seed", TrainConfig.seed),
+        groups=fingerprint.groups,
+        classes=fingerprint.cases_classes,
+        is_stack=fingerprint.is_stack,
+        are_volumes=fingerprint.spatial_dims == 3 and not fingerprint.is_stack,
+    )
 
 
 def check_plan(run_plan: Plan) -> None:

@@ -54,8 +54,8 @@ class Asks(TypedDict, total=False):
             one whose width fits the device and the budget.
         budget: Time to train, such as `"10m"`, or seconds.
         steps: Steps to train, instead of a budget.
-        val: Validation cases: names, ranges (`"24-29"`), globs, a fraction, a text file, `none`.
-            A fifth of the cases by default.
+        val: Validation cases: names, ranges (`"24-29"`), globs, a fraction, a text file, `none`, or
+            `own`: as the data set divides itself. By default that, or else a fifth of the cases.
         folds: Divide the cases into so many parts, by chance and always alike ...
         fold: ... and validate on this one, 0 to folds - 1; instead of `val`.
         foreground: The label value that is the foreground of a binary data set.
@@ -145,7 +145,7 @@ def read_wishes(files: Sequence[Path], asks: Asks) -> Wishes:
         model=model,
         budget_s=budget_s,
         steps=steps,
-        validation=joined.get("data.validation", Request.validation),
+        validation=joined.get("data.validation", ""),
         label_folder=asks.get("label_folder") or joined.get("data.label_folder"),
         layout=asks.get("layout") or joined.get("data.layout"),
         stack_mm=_stack(asks.get("stack")) or joined.get("data.stack_mm"),

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from ushape.data.io import Grid
+from ushape.data.io import Grid, write_label_volume
 from ushape.errors import ConfigError, DataError
 from ushape.evaluate import evaluate_folders
 from ushape.labels import LabelClass, LabelTable
@@ -19,6 +19,8 @@ FLAT, DEEP = (17, 20), (7, 12, 14)
 FORMS = ("values", "folders", "channels")
 NAMES = ("disc", "bone")
 LABELS = {"background": 0, "disc": 1, "bone": 2}
+
+OBJECTS = (LabelClass("background", 0), LabelClass("object", 1))
 
 
 def scores(found, column, case=0):
@@ -390,18 +392,19 @@ def test_a_void_value_in_masks_counts_nowhere(scenes, tmp_path):
     assert scores(found, "dice") == pytest.approx(expected)
 
 
-def test_planar_metrics_are_left_out_of_volumes_unless_they_are_named(scenes, tmp_path):
+def test_metrics_of_sections_are_left_out_of_volumes_unless_they_are_named(scenes, tmp_path):
     prediction, truth = (masks[:1] for masks in scenes.draw(16, DEEP))
     scenes.values(tmp_path / "p", "a", prediction, suffix=".nii.gz", values=[1])
     scenes.values(tmp_path / "t", "a", truth, suffix=".nii.gz", values=[1])
     assert "v_rand" not in evaluate_folders(tmp_path / "p", tmp_path / "t").settings.metrics
     found = evaluate_folders(tmp_path / "p", tmp_path / "t", metrics="all")
-    assert found.settings.left_out == ("warping_error", "topology_errors")
+    thinned = ("v_rand_thinned", "v_info_thinned")
+    assert found.settings.left_out == (*thinned, "warping_error", "topology_errors")
     assert {"cldice", "v_rand", "panoptic_quality"} <= set(found.settings.metrics)
-    assert not {"warping_error"} & set(found.class_means)
+    assert not set(found.settings.left_out) & set(found.class_means)
     named = evaluate_folders(tmp_path / "p", tmp_path / "t", metrics="topology,warping_error")
     assert "warping_error" in named.class_means
-    assert named.settings.left_out == ("topology_errors",)
+    assert named.settings.left_out == (*thinned, "topology_errors")
 
 
 def test_the_labels_of_data_sets_are_found(scenes, tmp_path):
@@ -438,6 +441,32 @@ def test_the_labels_of_data_sets_are_found(scenes, tmp_path):
 def _touched(path):
     path.touch()
     return path
+
+
+@pytest.mark.parametrize("size", [(12, 14), (5, 12, 14)])
+def test_numbered_objects_that_touch_are_told_apart(scenes, size, tmp_path):
+    """Two true cells touch, the prediction leaves a gap: pieces would be one and two."""
+    truth, prediction = np.zeros((2, *size), np.uint16)
+    truth[..., 2:10, 2:7], truth[..., 2:10, 7:12] = 700, 3
+    prediction[..., 2:10, 2:6], prediction[..., 2:10, 7:12] = 1, 2
+    suffix = ".png" if len(size) == 2 else ".nii.gz"
+    for side, values in (("t", truth), ("p", prediction)):
+        (tmp_path / side).mkdir()
+        write_label_volume(tmp_path / side / f"a{suffix}", values, Grid.of(size))
+    scenes.folders(tmp_path / "m", "a", prediction[None] > 0, names=["cell"], suffix=suffix)
+
+    def f1(ours, **more):
+        found = evaluate_folders(tmp_path / ours, tmp_path / "t", metrics="objects", **more)
+        return scores(found, "instance_f1")[0], scores(found, "panoptic_quality")[0]
+
+    assert f1("p", target="instances") == pytest.approx((1.0, 0.9))  # IoU 0.8 and 1
+    assert f1("m", target="instances") == pytest.approx((1.0, 0.9))  # pieces against numbers
+    assert f1("p", target="instances+border") == pytest.approx((1.0, 0.9))
+    record(tmp_path / "p", LabelTable(OBJECTS, form="instances"), "instances")
+    assert f1("p") == pytest.approx((1.0, 0.9))
+    scenes.folders(tmp_path / "f", "a", truth[None] > 0, names=["cell"], suffix=suffix)
+    with pytest.raises(ConfigError, match=r"--target: .* neither has values"):
+        evaluate_folders(tmp_path / "f", tmp_path / "f", target="instances")
 
 
 def test_single_files_are_compared_whatever_their_names(scenes, tmp_path):

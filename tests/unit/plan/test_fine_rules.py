@@ -124,3 +124,24 @@ def test_the_first_pass_counts_the_small_class_as_part_of_the_large_one():
     assert seen.class_fractions == pytest.approx((0.8, 0.062, 0.138))
     assert seen.class_cases == (5, 4, 5)
     assert first_pass(FOUND, FineConfig()) is FOUND
+
+
+def test_memory_is_reckoned_for_both_passes():
+    """Where memory is short the fine-grained network gets half of the patches of its trunk."""
+    from ushape.plan.speed import Speed, estimate_speed
+
+    def batch(model, settings):
+        request = Request(
+            model=model,
+            steps=10,
+            settings={"model.options.width": 32, "patch.size": (128, 128), **settings},
+        )
+        usual = estimate_speed(DEVICE)
+        short = Speed(**{**vars(usual), "free_bytes": usual.free_bytes // 16})
+        split = split_cases(FOUND.case_ids, "0.2")
+        return plan_run(FOUND, split, request, DEVICE, short).config.patch.batch
+
+    one, two = batch("unet_padding", {}), batch("unet_fine_grained", {})
+    assert 1 < one <= 4
+    assert two in (one // 2, one // 2 + 1)
+    assert two < one

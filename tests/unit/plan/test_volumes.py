@@ -17,7 +17,7 @@ from ushape.nets import geometry_of, make_spec
 from ushape.plan import Fingerprint, Request, Speed, Split, plan_run, split_cases
 from ushape.plan.fingerprint import Intensity
 from ushape.plan.patch_rules import fit_box
-from ushape.plan.speed import prediction_bytes, training_bytes
+from ushape.plan.speed import macs_per_pixel, prediction_bytes, training_bytes
 
 CPU = DeviceFacts("cpu", "two cores", 2, 8 * 2**30, has_fast_bf16=True)
 CUDA = DeviceFacts("cuda", "H100", 16, 80 * 2**30, has_fast_bf16=True)
@@ -91,6 +91,7 @@ def spec_of(config):
     [
         ((160, 160, 160), (1.0, 1.0, 1.0), "unet_padding", {"levels": 5}),
         ((36, 50, 35), (1.0, 1.0, 1.0), "unet_padding", {"levels": 4}),
+        ((60, 128, 128), (1.0, 1.0, 1.0), "unet_padding", {"levels": 4}),
         ((160, 160, 160), (1.9, 1.0, 1.0), "unet_padding", {"levels": 5}),
         ((80, 160, 160), (2.1, 1.0, 1.0), "unet_25d", {"levels": 5, "flat_levels": 1}),
         ((40, 160, 160), (5.0, 1.0, 1.0), "unet_25d", {"levels": 5, "flat_levels": 2}),
@@ -249,6 +250,7 @@ def test_a_step_fits_the_memory(gib):
         spec_of(config), config.patch.size, config.patch.batch, config.train.precision, limit
     )
     assert needed <= limit
+    assert config.patch.batch >= 2, "patches shrink before there is but one"
     assert not made.warnings
     if gib <= 2:
         assert "GiB of memory" in made.reasons["patch.size"] + made.reasons["patch.batch"]
@@ -271,8 +273,8 @@ def test_the_bound_of_the_memory_is_above_what_is_measured():
     ):
         spec = make_spec(name, **options)
         bound = training_bytes(spec, size, 2, "32-true", math.inf)
-        assert training_bytes(spec, size, 2, "32-true", 0.0) < bound, name
-        assert training_bytes(spec, size, 2, "bf16-mixed", 0.0) < bound, name
+        full, half = (training_bytes(spec, size, 2, p, 0.0) for p in ("32-true", "bf16-mixed"))
+        assert half < full < bound, name
         assert prediction_bytes(spec, size, 0.0) < prediction_bytes(spec, size, math.inf), name
 
 
@@ -280,6 +282,9 @@ def test_levels_follow_from_the_patch():
     data = volumes((200, 200, 200), (1.0, 1.0, 1.0))
     small = plan(data, patch__size=(32, 32, 32)).config
     assert small.model.options["levels"] == 4
+    assert plan(data, model__options__width=4).config.model.options["levels"] == 5
+    thick = plan(volumes((30, 160, 160), (8.0, 1.0, 1.0)), patch__size=(8, 16, 16)).config.model
+    assert (thick.options["levels"], thick.options["flat_levels"]) == (3, 2)
     large = plan(data, device=CUDA, patch__size=(64, 64, 64))
     assert large.config.model.options["levels"] == 5
     with pytest.raises(ShapeError, match="48 x 48 x 48"):
@@ -361,7 +366,7 @@ def test_rare_classes_are_sampled_and_the_loss_stays_plain():
     assert rare.config.sampling.foreground_fraction == 0.5
     assert "class_1, class_2" in rare.reasons["sampling.foreground_fraction"]
     assert rare.config.loss == "dice + ce"
-    usual = plan(volumes((200, 200, 200), (1.0,) * 3, counts={0: 94, 1: 4, 2: 2}))
+    usual = plan(volumes((200, 200, 200), (1.0,) * 3, counts={0: 945, 1: 40, 2: 15}))
     assert usual.config.sampling.foreground_fraction == 0.33
     assert plan(MEMBRANE_STACK).config.sampling.foreground_fraction == 0
     whole = plan(BODY_CT, patch__size=(160, 512, 512), patch__batch=1)
@@ -383,10 +388,11 @@ def test_many_large_validation_volumes_are_not_predicted_often():
         (BODY_CT, False),
         (MEMBRANE_STACK, True),
         (volumes((200, 200, 200), (8e-6,) * 3), True),
+        (volumes((60, 200, 200), (0.2, 0.01, 0.01)), True),
         (volumes((200, 200, 200)), True),
         (replace(volumes((200, 200, 200)), modality="ct"), False),
     ],
-    ids=["mri", "ct", "stack", "microscope", "unknown", "ct without spacing"],
+    ids=["mri", "ct", "stack", "microscope", "thick slices", "unknown", "ct without spacing"],
 )
 def test_bodies_are_not_mirrored(data, flips):
     config = plan(data, device=CUDA).config
@@ -396,6 +402,17 @@ def test_bodies_are_not_mirrored(data, flips):
         assert not config.tiling.mirror
         turned = plan(data, device=CUDA, augment__flip=True).config
         assert turned.augment.flip
+
+
+def test_views_are_averaged_only_where_all_eight_are_quick():
+    data = volumes((64, 64, 64))
+    config = plan(data, patch__size=(32, 32, 32), patch__batch=2, model__options__width=8).config
+    work = 8 * macs_per_pixel(spec_of(config)) * 64**3 * 8  # of overlapping tiles
+    for seconds, is_quick in ((3.9, True), (4.1, False), (30.0, False)):
+        speed = Speed(work / seconds, 2**34, is_measured=True)
+        made = plan(data, speed=speed, **{"model__options__width": 8, "patch__size": (32, 32, 32)})
+        assert made.config.model == config.model
+        assert made.config.tiling.mirror is is_quick
 
 
 def test_augmentation_is_lighter_where_no_voxel_is_seen_twice():

@@ -185,11 +185,19 @@ class _Reader:
         folder = self.path.parent
         path_inside(folder, text)
         path = folder.joinpath(*PureWindowsPath(text).parts)
-        if not path.exists():
-            raise DataError(f"there is no {kind} {text}; names are relative to {folder}")
+        shown = text if text.isprintable() else ascii(text)
+        if not _is_there(path):
+            raise DataError(f"there is no {kind} {shown[:200]}; names are relative to {folder}")
         if not is_image(path):
-            raise DataError(f"the {kind} {text} is in no known format")
+            raise DataError(f"the {kind} {shown} is in no known format")
         return path
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # the name is too long for any file
+        return False
 
 
 def _spacing(row: Row) -> tuple[float, ...] | None:
@@ -249,6 +257,7 @@ def _names(reader: _Reader) -> list[str]:
 
 def _bad_name(name: str) -> str:
     """Say what is wrong with an id, which becomes the name of files; empty if nothing is."""
-    if not re.search(r"[/\\\0\n]", name) and name not in ("", ".", "..") and name[0] not in ".~":
+    is_plain = name.isprintable() and not re.search(r"[/\\]", name)
+    if is_plain and name not in ("", ".", "..") and name[0] not in ".~":
         return ""
     return f"the id {name!r} cannot be the name of a file: use letters, digits, _ and -"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from ushape.config.schema import PreprocessConfig, SamplingConfig, WeightMapConfig
 from ushape.data.case_image import read_case_header, read_case_image
@@ -145,7 +148,9 @@ class _Preparation:
             return None
         path = entry_path(self.cache, case.id, f"{key}-places.npy")
         if not path.exists():
-            places = index_places(load_array(target_path), self.table, int(key, 16))
+            target = load_array(target_path)
+            seed = zlib.crc32(np.ascontiguousarray(target).data)  # alike in every format of file
+            places = index_places(target, self.table, seed)
             save_array(path, pack_places(places))
         return path
 

@@ -107,6 +107,7 @@ def test_ids_are_made_of_names(make):
         ("manifest.csv,b.nii,k", "the image manifest.csv is in no known format"),
         ("c.nii,d.nii,p/q", "line 3: the id 'p/q' cannot be the name of a file"),
         ("c.nii,d.nii,..", "cannot be the name"),
+        ("c.nii,d.nii,a\x1bb", "cannot be the name"),
     ],
 )
 def test_a_wrong_line_is_left_out_with_its_number(make, line, why):
