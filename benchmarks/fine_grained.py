@@ -5,9 +5,9 @@
 Synthetic `discs`, 100 slices of 128 x 128, the last 50 held out: a protrusion has about 25 pixels,
 and about half of the slices have one or more. Both arms are `unet_padding` of width 8 with 4 levels
 and take as many steps of as many pixels: the plain one sees four slices a step, the fine-grained
-one two slices and eight regions of 64 x 64. All else is planned; the last weights are kept. The
-plain one is also trained `--longer` times as long, with the first seed. Intervals are over cases
-and hold no chance of training. Results go to benchmarks/fine_grained.json.
+one two slices and eight regions of 64 x 64. All else is planned; the last weights are kept. Both
+are also trained `--longer` times as long, with the first seed. Intervals are over cases and hold no
+chance of training. Results go to benchmarks/fine_grained.json.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import argparse
 import json
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from trainings import (
     LAST_WEIGHTS,
@@ -98,10 +96,10 @@ def main() -> None:
         for arm, options in ARMS.items():
             train(runs[arm][number], data, *options, "--steps", str(steps), "--seed", str(seed))
     many = arguments.longer * steps
-    longer = f"plain, {arguments.longer} times as long"
-    runs[longer] = [out / f"plain-{many}steps-seed{seeds[0]}"]
-    options = (*ARMS["plain"], "--steps", str(many), "--seed", str(seeds[0]))
-    train(runs[longer][0], data, *options)
+    for arm, options in ARMS.items():
+        run = out / f"{arm}-{many}steps-seed{seeds[0]}"
+        train(run, data, *options, "--steps", str(many), "--seed", str(seeds[0]))
+        runs[f"{arm}, {arguments.longer} times as long"] = [run]
 
     results: dict[str, Any] = {}
     rows = []
@@ -131,8 +129,10 @@ def main() -> None:
         )
     print(f"\n{machine()}; {steps} steps, seeds {seeds}")
     print_table(["", *CLASSES, "recall", "precision"], rows)
-    lost = [found["lost"]["mean"] for found in results["fine-grained"]["boxes by seed"]]
-    print(f"lost to wrong boxes, Dice by seed: {np.round(lost, 4).tolist()}")
+    for arm, found in results.items():
+        lost = [round(boxes["lost"]["mean"], 4) for boxes in found.get("boxes by seed", [])]
+        if lost:
+            print(f"{arm}: lost to wrong boxes, Dice by seed: {lost}")
     write_results(
         Path(__file__).with_suffix(".json"),
         {

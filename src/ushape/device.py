@@ -102,3 +102,8 @@ def _container_memory() -> tuple[int, int] | None:
             continue
         return (int(limit), int(used)) if limit.isdecimal() and used.isdecimal() else None
     return None
+
+
+def channels_last(spatial_dims: int) -> torch.memory_format:
+    """Give the memory order with the channels of a pixel, or voxel, side by side."""
+    return torch.channels_last if spatial_dims == 2 else torch.channels_last_3d

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ushape.config.schema import TilingConfig
+from ushape.device import channels_last as memory_order
 from ushape.labels import LabelTable
 from ushape.nets import Geometry
 from ushape.nets.network import SegmentationNetwork
@@ -79,8 +80,8 @@ def tile_function(
 
     def predict(batch: Tensor) -> Tensor:
         batch = batch.to(device)
-        if channels_last and batch.ndim == 4:
-            batch = batch.contiguous(memory_format=torch.channels_last)
+        if channels_last:
+            batch = batch.contiguous(memory_format=memory_order(batch.ndim - 2))
         cast = (
             torch.autocast(device.type, torch.bfloat16)
             if precision == "bf16-mixed"
@@ -126,7 +127,7 @@ def predict_probabilities(
         tiling: Tile size, overlap, tiles at once, and whether to average over mirrored images.
         device: Where to compute.
         precision: `32-true` or `bf16-mixed`.
-        channels_last: Memory order for 2D networks; faster for bfloat16 on CPUs.
+        channels_last: Order of the memory; faster for bfloat16 on CPUs.
         labels: Which logits tell classes, and whether these exclude each other. By default all
             do, and several exclude each other.
         sink: Receives finished bands (first row, probabilities) in order, so that memory stays

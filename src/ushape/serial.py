@@ -40,7 +40,7 @@ class Passes:
         tiling: How images are tiled, cuts too.
         device: Where to compute.
         precision: `32-true` or `bf16-mixed`.
-        channels_last: Memory order for 2D networks.
+        channels_last: Order of the memory.
         fine: The second pass; None where a network makes but one.
     """
 

@@ -119,6 +119,25 @@ def cut_windows(
     )
 
 
+def clip_window(window_size: Size, patch_size: Size, samples: Sequence[Sample]) -> Size:
+    """Leave out what small cases do not have: no window need reach farther than all of every case.
+
+    Args:
+        window_size: Wanted size.
+        patch_size: Size of the patch in its middle; `cut_windows` shifts it by up to an eighth
+            across the border.
+        samples: The cases.
+
+    Returns:
+        At most the wanted size, of the same parity as the patch.
+    """
+    longest = np.max([sample.size for sample in samples], axis=0)
+    return tuple(
+        min(window, max(patch, 2 * (int(length) + patch // 8) - patch))
+        for window, patch, length in zip(window_size, patch_size, longest, strict=True)
+    )
+
+
 def mirrored_indices(start: int, count: int, length: int) -> npt.NDArray[np.intp]:
     """Continue 0..length-1 beyond its ends by mirroring, without repeating the edge.
 

@@ -13,12 +13,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from ushape.errors import DataError
 from ushape.metrics.checks import check_same_shape
 
 Sizes = npt.NDArray[np.int64]
+
+_FEW_PAIRS = 1 << 16
+"""A table of so many counts is small, whatever the image."""
+_LARGEST_NAME = 2**31 - 1
+"""Two numbers up to here are one number of 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -170,19 +174,33 @@ def overlap_sizes(
         region) is one of the numbers.
     """
     check_regions(prediction_regions, reference_regions)
-    names, places = zip(
-        *(
-            np.unique(regions, return_inverse=True)
-            for regions in (prediction_regions.ravel(), reference_regions.ravel())
-        ),
-        strict=True,
-    )
-    rows, columns = places
-    shape = (names[0].size, names[1].size)
-    table = sparse.coo_array((np.ones(rows.size, np.int64), (rows, columns)), shape=shape)
-    pairs = table.tocsr().tocoo()
-    found, true = pairs.coords
-    return names[0][found].astype(np.int64), names[1][true].astype(np.int64), pairs.data
+    found, true = prediction_regions.ravel(), reference_regions.ravel()
+    if not found.size:
+        return (np.zeros(0, np.int64),) * 3
+    if max(int(found.max()), int(true.max())) > _LARGEST_NAME:
+        sides = (np.unique(side, return_inverse=True) for side in (found, true))
+        names, place = zip(*sides, strict=True)
+        rows, columns, shared = _count_pairs(place[0] + 1, place[1] + 1)
+        return names[0][rows - 1].astype(np.int64), names[1][columns - 1].astype(np.int64), shared
+    return _count_pairs(found, true)
+
+
+def _count_pairs(found: Sizes, true: Sizes) -> tuple[Sizes, Sizes, Sizes]:
+    """Count how often every pair of numbers stands at one place, the pairs in order."""
+    # Most pixels are in no region of either side: they are counted without being sorted.
+    meets = (found != 0) | (true != 0)
+    num_outside = found.size - int(np.count_nonzero(meets))
+    num_names = int(true.max()) + 1
+    pairs = found[meets].astype(np.int64) * num_names + true[meets]
+    if (int(found.max()) + 1) * num_names <= max(found.size, _FEW_PAIRS):
+        table = np.bincount(pairs)
+        pairs = np.flatnonzero(table)
+        shared = table[pairs]
+    else:
+        pairs, shared = np.unique(pairs, return_counts=True)
+    if num_outside:
+        pairs, shared = np.append(0, pairs), np.append(num_outside, shared)
+    return pairs // num_names, pairs % num_names, shared.astype(np.int64)
 
 
 def check_regions(prediction: npt.NDArray[Any], reference: npt.NDArray[Any]) -> None:

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 
 import torch
 
-from ushape.device import DeviceFacts, free_memory_bytes
+from ushape.device import DeviceFacts, channels_last, free_memory_bytes
 from ushape.nets import NetworkSpec, build_network, make_spec
 from ushape.plan.request import DEFAULT_BUDGET_S, Request
 from ushape.plan.speed import Speed, step_macs
@@ -99,9 +99,10 @@ def _training_step(
         torch.manual_seed(0)
         network = build_network(spec)
     network = network.to(place).train()
-    if device.has_fast_bf16 and len(size) == 2:
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        images = images.contiguous(memory_format=torch.channels_last)
+    if device.has_fast_bf16:
+        order = channels_last(len(size))
+        network = network.to(memory_format=order)  # type: ignore[call-overload]
+        images = images.contiguous(memory_format=order)
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
 
     def step() -> None:

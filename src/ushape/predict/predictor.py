@@ -17,7 +17,7 @@ from ushape.data.placement import Placement
 from ushape.data.preprocess import prepare_image
 from ushape.data.restore import Restorer, restore_probabilities
 from ushape.data.targets import decode_labels
-from ushape.device import find_device
+from ushape.device import channels_last, find_device
 from ushape.errors import ConfigError, DataError, ShapeError, unknown_name
 from ushape.labels import LabelTable
 from ushape.nets import prune
@@ -79,8 +79,10 @@ class Predictor:
         self._device = torch.device(self._facts.kind)
         self._channels_last = self._facts.has_fast_bf16
         network = prune(bundle.network, columns=columns).to(self._device)
-        if self._channels_last and network.spec.kit.spatial_dims == 2:
-            network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self._channels_last:
+            network = network.to(  # type: ignore[call-overload]
+                memory_format=channels_last(network.spec.kit.spatial_dims)
+            )
         self.network: SegmentationNetwork = network.eval()
         self.passes = Passes(
             self.labels,

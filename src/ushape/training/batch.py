@@ -15,9 +15,10 @@ from ushape.data.augment.draw import Augmentation
 from ushape.data.augment.intensity import change_intensity
 from ushape.data.fine import coarse_table, recode
 from ushape.data.line_targets import blurred_lines, distance_lines, replace_by_graded
-from ushape.data.patches import Windows, cut_windows
+from ushape.data.patches import Windows, clip_window, cut_windows
 from ushape.data.sample import Sample
 from ushape.data.targets import VOID, one_hot
+from ushape.device import channels_last
 from ushape.labels import LabelTable
 from ushape.nets import Geometry
 from ushape.sizes import Size
@@ -67,7 +68,9 @@ def make_batch(
     windows = cut_windows(
         samples,
         patch_size=patch,
-        window_size=window_size(patch, config.augment, spacing=spacing),
+        window_size=clip_window(
+            window_size(patch, config.augment, spacing=spacing), patch, samples
+        ),
         batch_size=config.patch.batch,
         seed=config.train.seed,
         step=step,
@@ -89,8 +92,8 @@ def make_batch(
     )
     varied = vary_windows(windows, augmentation, labels, patch, device)
     images = varied.images
-    if config.train.channels_last and images.ndim == 4:
-        images = images.contiguous(memory_format=torch.channels_last)
+    if config.train.channels_last:
+        images = images.contiguous(memory_format=channels_last(images.ndim - 2))
     target, graded = grade_lines(varied.target, labels, config.lines)
 
     def crop(values: Tensor | None) -> Tensor | None:

@@ -20,6 +20,7 @@ from ushape.data.fine import fine_table
 from ushape.data.patches import mirrored_indices
 from ushape.data.regions import TrueObject, cut_regions, list_objects, small_fractions
 from ushape.data.sample import Sample
+from ushape.device import channels_last
 from ushape.labels import LabelTable
 from ushape.losses import LossValue, Mixture, build_loss
 from ushape.nets import Geometry
@@ -204,8 +205,8 @@ def make_fine_batch(
     )
     batch = vary_windows(windows, augmentation, fine_table(labels, fine), size, device)
     images = with_border(batch.images, input_size(geometry, size), geometry)
-    if config.train.channels_last and images.ndim == 4:
-        images = images.contiguous(memory_format=torch.channels_last)
+    if config.train.channels_last:
+        images = images.contiguous(memory_format=channels_last(images.ndim - 2))
     return replace(batch, images=images)
 
 

@@ -22,7 +22,7 @@ from ushape.bundle import BundleHeader, save_bundle
 from ushape.config.schema import OptimizerConfig, RunConfig
 from ushape.data.fine import coarse_table
 from ushape.data.sample import Sample
-from ushape.device import DeviceFacts
+from ushape.device import DeviceFacts, channels_last
 from ushape.errors import Stopped
 from ushape.labels import LabelTable
 from ushape.losses import LossValue
@@ -161,8 +161,10 @@ class _Run:
                 self.notes = take_weights(self.plain, config.train.start_from, config.preprocess)
         if config.fine.classes:
             separate_statistics(self.plain)
-        if config.train.channels_last and spec.kit.spatial_dims == 2:
-            self.plain = self.plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.train.channels_last:
+            self.plain = self.plain.to(  # type: ignore[call-overload]
+                memory_format=channels_last(spec.kit.spatial_dims)
+            )
         self.network, self.optimizer = self.fabric.setup(
             self.plain, build_optimizer(self.plain, config.optimizer)
         )

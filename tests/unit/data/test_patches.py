@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ushape.config.schema import SamplingConfig
 from ushape.data import sampling
-from ushape.data.patches import ANYWHERE, cut, cut_windows, mirrored_indices
+from ushape.data.patches import ANYWHERE, clip_window, cut, cut_windows, mirrored_indices
 from ushape.data.sample import Sample
 from ushape.data.sampling import (
     MAX_PLACES,
@@ -367,3 +367,19 @@ def test_places_survive_a_copy():
     again = pickle.loads(pickle.dumps(places))
     assert again.counts == places.counts == (40_000, 0)
     assert np.array_equal(again[0], places[0])
+
+
+@pytest.mark.parametrize("length", [20, 47, 90])
+def test_a_clipped_window_holds_all_of_a_case_wherever_the_patch_lies(length: int) -> None:
+    patch, wanted = 40, 96
+    image = np.arange(1, length + 1, dtype=np.float32)[None]
+    sample = Sample("a", image, np.zeros(length, np.uint8))
+
+    (window,) = clip_window((wanted,), (patch,), [sample])
+
+    assert window <= wanted
+    assert (window - patch) % 2 == 0
+    slack = patch // 8
+    for start in range(-slack, max(length - patch + slack, -slack) + 1):
+        first = start - (window - patch) // 2
+        assert window == wanted or (first <= 0 and first + window >= length)

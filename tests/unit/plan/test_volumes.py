@@ -233,6 +233,17 @@ def test_more_time_or_a_faster_device_never_gives_a_smaller_patch_or_a_narrower_
     assert all(config.patch.batch >= 2 for config in plans)
 
 
+def test_time_goes_into_the_width_before_the_batch():
+    """Of volumes that are seen whole, where time cannot go into the patch."""
+    rates = [1e11 * 1.25**n for n in range(20)]
+    plans = [plan(HIPPOCAMPUS, speed=Speed(rate, 2**36, True)).config for rate in rates]
+    steps = [(config.model.options["width"], config.patch.batch) for config in plans]
+    assert steps == sorted(steps)
+    assert steps[0] == (16, 2)
+    assert {width for width, batch in steps if batch > 2} == {32}
+    assert max(batch for _, batch in steps) == 8
+
+
 def test_what_was_measured_is_said():
     assert (
         "(measured: " in plan(HIPPOCAMPUS, speed=Speed(1e11, 2**33, True)).reasons["model.options"]
@@ -420,6 +431,8 @@ def test_augmentation_is_lighter_where_no_voxel_is_seen_twice():
     light, usual = plan(data), plan(replace(data, case_ids=data.case_ids[:10]))
     turns = [made.config.augment.rotation_probability for made in (light, usual)]
     assert turns[0] == 0 < turns[1]
+    brief, hours = (plan(HIPPOCAMPUS, replace(QUARTER, budget_s=s)) for s in (900.0, 36e3))
+    assert [made.config.augment.rotation_degrees for made in (brief, hours)] == [15.0, 30.0]
     long = plan(replace(data, case_ids=data.case_ids[:2]), replace(QUARTER, budget_s=1e6))
     assert long.config.augment.rotation_degrees > usual.config.augment.rotation_degrees
     assert "passes" in light.reasons["augment.rotation_probability"]
