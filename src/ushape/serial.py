@@ -58,6 +58,7 @@ class Passes:
         *,
         sink: Sink | None = None,
         progress: Progress | None = None,
+        note: Callable[[str], None] | None = None,
     ) -> Image | None:
         """Predict the probabilities of all classes.
 
@@ -67,6 +68,7 @@ class Passes:
             sink: Receives bands (first row, probabilities) in order, and nothing is returned; in
                 two passes it is called once, as regions lie anywhere.
             progress: Called with (tiles done, tiles in all) of the first pass.
+            note: Is told where the first pass found nothing to look into.
 
         Returns:
             Shape (class channels, *size), or None when a sink takes them.
@@ -74,6 +76,9 @@ class Passes:
         if self.fine is None:
             return self._one_pass(network, image, self.labels, sink=sink, progress=progress)
         result = self.both(network, image, progress=progress)
+        if note and not result.regions:
+            small = ", ".join(self.fine.classes)
+            note(f"no {self.fine.within} was found, so no {small} was looked for")
         joined = join_passes(
             np.asarray(result.coarse, np.float32),
             np.asarray(result.fine, np.float32),

@@ -143,6 +143,21 @@ def test_prediction_finds_knobs_in_discs_only(trained, data, tmp_path, cli):
     assert (stricter.predict(image) == 2).sum() < (written == 2).sum()
 
 
+def test_an_image_with_nothing_to_look_into_is_told_of(trained, tmp_path, cli):
+    run, _ = trained
+    noise = np.random.default_rng(0).normal(40, 8, (64, 64)).clip(0, 255)
+    noise[:, 4:8] = 180  # a cord, as everywhere, and nothing else
+    Image.fromarray(noise.astype(np.uint8)).save(tmp_path / "empty.png")
+    result = cli("predict", run, tmp_path / "empty.png", "--out", tmp_path / "p")
+    assert result.code == 0, result.err
+    found = set(np.unique(np.asarray(Image.open(tmp_path / "p" / "empty.png"))))
+    assert 2 not in found
+    assert ("empty.png: no disc was found, so no knob was looked for" in result.err) == (
+        1 not in found
+    )
+    assert 1 not in found
+
+
 def test_explain_takes_the_coarse_classes(trained, data, tmp_path, cli):
     run, _ = trained
     image, label = (data / kind / "7.png" for kind in ("images", "labels"))

@@ -130,3 +130,12 @@ def test_cuts_need_a_size():
     fine = replace(several.fine, cut_size=None)
     with pytest.raises(ConfigError, match="cut_size"):
         replace(several, fine=fine).both(Reader(2), scene(2))
+
+
+def test_nothing_to_look_into_is_told():
+    image, network, told = scene(2), Reader(2), []
+    passes(2).probabilities(network, image, note=told.append)
+    assert told == []
+    image[0] = 0
+    passes(2).probabilities(network, image, note=told.append)
+    assert told == ["no disc was found, so no knob was looked for"]

@@ -20,6 +20,7 @@ from ushape.cli.output import (
 )
 from ushape.cli.train import (
     AlignOption,
+    AugmentOption,
     BudgetOption,
     ConfigOption,
     FoldOption,
@@ -58,6 +59,7 @@ def plan(
     layout: LayoutOption = None,
     stack: StackOption = None,
     align: AlignOption = False,
+    augment: AugmentOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
     seed: SeedOption = None,
@@ -87,6 +89,7 @@ def plan(
             layout=layout,
             stack=stack,
             align=align,
+            augment=augment,
             settings=read_assignments(set_ or []),
             config=config,
             seed=seed,
@@ -97,7 +100,7 @@ def plan(
         print_json(plan_json(prepared))
     else:
         typer.echo("\n".join(plan_lines(prepared)))
-        print_problems([str(problem) for problem in prepared.scan.problems])
+        print_problems([*map(str, prepared.scan.problems), *prepared.plan.warnings])
     if out:
         write_config(out, prepared.plan.config, prepared.plan.reasons)
         if not json:

@@ -111,7 +111,7 @@ def plan_json(prepared: Prepared) -> dict[str, object]:
         "target": found.labels.target,
         "class_fractions": found.class_fractions,
         "void_fraction": found.void_fraction,
-        "problems": [str(problem) for problem in prepared.scan.problems],
+        "problems": [*map(str, prepared.scan.problems), *prepared.plan.warnings],
     }
 
 

@@ -87,6 +87,14 @@ AlignOption = Annotated[
     bool,
     typer.Option("--align", help="Resample labels that lie on another grid than their image."),
 ]
+AugmentOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PRESET",
+        help="How strongly patches are varied: light, default, strong or nnunet. "
+        "Default: the plan chooses.",
+    ),
+]
 FoldsOption = Annotated[
     int | None, typer.Option(metavar="N", min=2, help="Divide the cases into N folds, by chance.")
 ]
@@ -127,6 +135,7 @@ def train(
     layout: LayoutOption = None,
     stack: StackOption = None,
     align: AlignOption = False,
+    augment: AugmentOption = None,
     start_from: StartOption = None,
     config: ConfigOption = None,
     set_: SetOption = None,
@@ -162,6 +171,7 @@ def train(
         nonlocal has_errors
         has_errors = bool(prepared.scan.errors)
         problems.extend(str(problem) for problem in prepared.scan.problems)
+        problems.extend(prepared.plan.warnings)
         with live.paused():
             if not json:
                 typer.echo("\n".join(plan_lines(prepared)))
@@ -186,6 +196,7 @@ def train(
             layout=layout,
             stack=stack,
             align=align,
+            augment=augment,
             start_from=start_from,
             settings=read_assignments(set_ or []),
             config=config,

@@ -19,7 +19,6 @@ from ushape.sizes import Size
 
 _Makers = dict[int, Callable[..., nn.Module]]
 
-_CONVOLUTIONS: _Makers = {2: nn.Conv2d, 3: nn.Conv3d}
 _TRANSPOSED: _Makers = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _MAX_POOLS: _Makers = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
 _AVG_POOLS: _Makers = {2: nn.AvgPool2d, 3: nn.AvgPool3d}
@@ -200,6 +199,27 @@ class PadsFirstConv3d(_PadsFirst, nn.Conv3d):
     """`nn.Conv3d` behind a padding of any shape."""
 
 
+class ShallowConv3d(nn.Conv3d):
+    """`nn.Conv3d` that is right for bfloat16 on CPUs too where its kernel is deeper than the map.
+
+    There (with a map of more than one plane) oneDNN 3.12, as in torch 2.13, writes beyond its
+    buffers when it computes the gradient of the kernel, which becomes nan or anything else. It does
+    not where the zeros along the first axis are put in a step of their own.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, in, *size) to (N, out, *(size / stride))."""
+        is_rounded = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
+        if not (is_rounded and x.device.type == "cpu" and x.shape[2] < self.kernel_size[0]):
+            return super().forward(x)
+        first, *rest = (int(edge) for edge in self.padding)
+        padded = F.pad(x, (0, 0, 0, 0, first, first))
+        return F.conv3d(
+            padded, self.weight, self.bias, self.stride, (0, *rest), self.dilation, self.groups
+        )
+
+
+_CONVOLUTIONS: _Makers = {2: nn.Conv2d, 3: ShallowConv3d}
 _PADDED_CONVOLUTIONS: dict[int, Callable[..., PadsFirstConv2d | PadsFirstConv3d]] = {
     2: PadsFirstConv2d,
     3: PadsFirstConv3d,

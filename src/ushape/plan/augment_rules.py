@@ -34,7 +34,11 @@ def shows_body(fingerprint: Fingerprint) -> bool:
 
 
 def choose_augmentation(
-    choices: Choices, fingerprint: Fingerprint, grid: Grid, passes: float
+    choices: Choices,
+    fingerprint: Fingerprint,
+    grid: Grid,
+    passes: float,
+    preset_name: str | None = None,
 ) -> None:
     """Choose how patches are varied.
 
@@ -42,9 +46,19 @@ def choose_augmentation(
         fingerprint: The data set.
         grid: Of the prepared images.
         passes: How often the training sees a voxel of the training cases.
+        preset_name: Preset that is asked for.
+
+    Raises:
+        ConfigError: There is no such preset.
     """
     is_body = shows_body(fingerprint)
-    preset, reason = _preset(grid, passes, is_body=is_body)
+    if preset_name is None:
+        preset, reason = _preset(grid, passes, is_body=is_body)
+    else:
+        preset = augment_preset(
+            preset_name, spatial_dims=grid.spatial_dims, anisotropy=grid.anisotropy
+        )
+        reason = f"preset {preset_name}, as asked"
     values = dict(vars(preset))
     reasons = {
         key: "" if value == getattr(AugmentConfig(), key) else reason

@@ -133,7 +133,7 @@ def _choose_width(
     for width in WIDTHS[dims]:
         spec = spec_of(width)
         steps = seconds * situation.speed.macs_per_s / step_macs(spec, max(pixels, 1))
-        enough = FEW_STEPS if dims == 3 and width <= USUAL_WIDTH else ENOUGH_STEPS[dims]
+        enough = FEW_STEPS if dims == 3 and width <= USUAL_WIDTH else ENOUGH_STEPS
         if width == chosen or (steps >= enough and weight_bytes(spec) <= room):
             chosen, left = width, steps
     length = format_duration(seconds) if budget else f"the usual {format_duration(seconds)}"
@@ -141,7 +141,7 @@ def _choose_width(
     if dims == 3 and chosen == USUAL_WIDTH:
         what = "the usual width; a wider one would not leave"
     return chosen, (
-        f"{what} about {ENOUGH_STEPS[dims]} steps in {length} on this device "
+        f"{what} about {ENOUGH_STEPS} steps in {length} on this device "
         f"({situation.speed.how}: {left:.0f})"
     )
 

@@ -19,13 +19,13 @@ from ushape.plan.request import DEFAULT_BUDGET_S, Situation
 from ushape.plan.speed import step_macs, training_bytes
 from ushape.sizes import Size, format_size
 
-ENOUGH_STEPS = {2: 2500, 3: 1500}
-"""A network is as wide as leaves this many steps in the budget, by the number of axes."""
+ENOUGH_STEPS = 2500
+"""A network is as wide as leaves this many steps in the budget."""
 
 PATCH_STEPS = 1000
 """A patch of a volume is as large as leaves this many steps to a network of the usual width."""
 
-MANY_STEPS = 2500
+MANY_STEPS = 4000
 """Only where more than these are left, more volumes than two make a step."""
 
 STEP_PIXELS = 2 * 256 * 256

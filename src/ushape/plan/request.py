@@ -28,6 +28,7 @@ class Request:
         layout: What `--layout` said.
         stack_mm: What `--stack` said: voxel edges, z y x.
         align: What `--align` said.
+        augment: Preset that `--augment` said.
         settings: `--set` and `--config`, flat: key -> value.
     """
 
@@ -39,6 +40,7 @@ class Request:
     layout: str | None = None
     stack_mm: tuple[float, float, float] | None = None
     align: bool = False
+    augment: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -150,6 +150,7 @@ def predict_cases(
             progress(done, len(cases), case.image.name)
         try:
             written += job.predict(case)
+            said += [f"{case.image}: {note}" for note in predictor.notes]
         except (DataError, ShapeError) as error:
             problems.append(Problem(case.image, _without_name(case.image, str(error)), "error"))
     if progress:

@@ -42,6 +42,7 @@ class Predictor:
             largest).
         network: In eval mode.
         passes: How it is applied to whole images.
+        notes: What a person should know of the image that was predicted last.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Predictor:
                 memory_format=channels_last(network.spec.kit.spatial_dims)
             )
         self.network: SegmentationNetwork = network.eval()
+        self.notes: list[str] = []
         self.passes = Passes(
             self.labels,
             self._tiling,
@@ -250,7 +252,10 @@ class Predictor:
         sink: Callable[[int, npt.NDArray[np.float32]], None] | None,
         progress: Progress | None,
     ) -> npt.NDArray[np.float32] | None:
-        return self.passes.probabilities(self.network, image, sink=sink, progress=progress)
+        self.notes.clear()
+        return self.passes.probabilities(
+            self.network, image, sink=sink, progress=progress, note=self.notes.append
+        )
 
 
 def _check_thresholds(given: Mapping[str, float], labels: LabelTable) -> None:

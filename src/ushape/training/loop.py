@@ -173,8 +173,8 @@ class _Run:
         if config.fine.classes:
             separate_statistics(self.judge)
         self.judge.to(self.device).eval()
-        self.learnt = coarse_table(labels, config.fine) if config.fine.classes else labels
-        self.objective = build_objective(config, self.learnt, class_fractions)
+        learnt = coarse_table(labels, config.fine) if config.fine.classes else labels
+        self.objective = build_objective(config, learnt, class_fractions)
         self.second = SecondPass(config, labels, train_samples) if config.fine.classes else None
         self.notes += () if self.second is None else self.second.notes
         self.state = TrainState()

@@ -85,7 +85,7 @@ def train(
         observer: Is told what happens.
         on_plan: Is given the plan before training starts.
         **asks: `model`, `budget`, `steps`, `val`, `folds`, `fold`, `foreground`, `labels`,
-            `target`, `ignore`, `regions`, `label_folder`, `layout`, `stack`, `align`,
+            `target`, `ignore`, `regions`, `label_folder`, `layout`, `stack`, `align`, `augment`,
             `start_from`, `settings`, `seed`: see `ushape.workflow.Asks`.
 
     Returns:

@@ -68,6 +68,8 @@ class Asks(TypedDict, total=False):
         layout: How the folder is laid out (docs/layouts.md); by default it is recognised.
         stack: The pictures are slices of one stack, with voxel edges z, y, x such as
             `"50x4x4nm"`, or three numbers in mm.
+        augment: How strongly patches are varied: `light`, `default`, `strong` or `nnunet`; by
+            default the plan chooses. Whether directions matter is seen in the data.
         align: Resample labels that lie on another grid than their image, instead of refusing them.
         start_from: A run folder or model file whose weights the network starts from.
         settings: Any setting by key, such as `{"patch.batch": 8}`.
@@ -89,6 +91,7 @@ class Asks(TypedDict, total=False):
     layout: str | None
     stack: str | Sequence[float] | None
     align: bool
+    augment: str | None
     start_from: str | Path | None
     settings: Mapping[str, Any] | None
     seed: int | None
@@ -114,6 +117,8 @@ def read_wishes(files: Sequence[Path], asks: Asks) -> Wishes:
     joined: dict[str, Any] = {}
     for file in files:
         joined = _lay_over(joined, _spread(read_settings(file)))
+    if asks.get("augment"):  # a preset said now replaces what a file says of augmentation
+        joined = {key: value for key, value in joined.items() if not key.startswith("augment.")}
     for key in settings:
         check_key(key)
         if key in FROM_DATA:
@@ -149,6 +154,7 @@ def read_wishes(files: Sequence[Path], asks: Asks) -> Wishes:
         label_folder=asks.get("label_folder") or joined.get("data.label_folder"),
         layout=asks.get("layout") or joined.get("data.layout"),
         stack_mm=_stack(asks.get("stack")) or joined.get("data.stack_mm"),
+        augment=asks.get("augment"),
         align=bool(asks.get("align") or joined.get("data.align", False)),
         settings={key: value for key, value in joined.items() if key not in apart},
     )

@@ -215,6 +215,29 @@ def test_a_larger_kernel_convolves_what_was_enlarged() -> None:
     assert torch.equal(up(x), up.conv(enlarged))
 
 
+@pytest.mark.parametrize(("kernel", "depth"), [(3, 1), (3, 2), (3, 3), (5, 3), (5, 4)])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last_3d], ids=str)
+def test_bfloat16_gradients_of_kernels_deeper_than_the_map(kernel, depth, order) -> None:
+    """A plain `nn.Conv3d` gives nan or huge numbers here, where the CPU has bfloat16 units."""
+    torch.manual_seed(0)
+    layer = LayerKit(KitSpec(3, "same", "none")).conv(16, 32, (kernel, 3, 3))
+    layer = layer.to(memory_format=order)
+    x = torch.randn(2, 16, depth, 4, 6).contiguous(memory_format=order)
+
+    def gradients() -> list[torch.Tensor]:
+        y = layer(image := x.clone().requires_grad_()).float()
+        assert y.shape == (2, 32, depth, 4, 6)
+        loss = y.square().mean()
+        return [y, *torch.autograd.grad(loss, [image, layer.weight, layer.bias])]
+
+    exact = gradients()
+    for _ in range(3):
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = gradients()
+        for mine, other in zip(rounded, exact, strict=True):
+            torch.testing.assert_close(mine, other, rtol=0, atol=0.02 * float(other.abs().max()))
+
+
 def test_activations_are_the_named_ones() -> None:
     x = torch.linspace(-3, 3, 13).reshape(1, 1, 13, 1).repeat(1, 2, 1, 1)
     expected = {

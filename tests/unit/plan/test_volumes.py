@@ -9,6 +9,7 @@ import pytest
 
 from ushape.config.load import config_tree, known_keys
 from ushape.config.schema import AugmentConfig
+from ushape.data.augment import augment_preset
 from ushape.device import DeviceFacts
 from ushape.errors import ConfigError, ShapeError
 from ushape.inference import plan_image
@@ -480,3 +481,18 @@ def test_several_channels_are_named():
 def test_a_split_is_taken_as_it_is():
     split = Split(HIPPOCAMPUS.case_ids[1:], HIPPOCAMPUS.case_ids[:1], "asked")
     assert plan_run(HIPPOCAMPUS, split, QUARTER, CPU).split is split
+
+
+def test_a_preset_asked_for_replaces_the_planned_one_but_bodies_keep_their_sides():
+    asked = replace(QUARTER, augment="strong")
+
+    body, stack = (plan(data, asked) for data in (HIPPOCAMPUS, MEMBRANE_STACK))
+    by_hand = plan(HIPPOCAMPUS, asked, augment__noise=0.5).config.augment
+
+    strong = augment_preset("strong", spatial_dims=3)
+    assert body.config.augment == replace(strong, flip=False, right_angles=False)
+    assert stack.config.augment.flip
+    assert "as asked" in body.reasons["augment.elastic_probability"]
+    assert by_hand == replace(body.config.augment, noise=0.5)
+    with pytest.raises(ConfigError, match="did you mean 'strong'"):
+        plan(HIPPOCAMPUS, replace(QUARTER, augment="stron"))

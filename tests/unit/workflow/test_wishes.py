@@ -61,3 +61,17 @@ def test_a_stack_is_told_in_any_unit(tmp_path) -> None:
     assert said.stack_mm == pytest.approx((5e-5, 4e-6, 4e-6))
     assert read.stack_mm == pytest.approx((5e-5, 4e-6, 4e-6))
     assert (said.align, read.align) == (False, True)
+
+
+def test_a_preset_replaces_what_a_file_says_of_augmentation_but_not_what_is_set(tmp_path) -> None:
+    recorded = tmp_path / "config.yaml"
+    recorded.write_text("augment: {flip: false, noise: 0.5}\npatch: {batch: 3}\n")
+
+    asks = {"augment": "strong", "settings": {"augment.flip": True}}
+    request = read_wishes([recorded], asks).request
+
+    assert request.augment == "strong"
+    assert {k: v for k, v in request.settings.items() if "." in k} == {
+        "patch.batch": 3,
+        "augment.flip": True,
+    }

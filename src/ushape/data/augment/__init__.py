@@ -8,6 +8,8 @@ All spatial transforms of a patch are composed into one resampling (`spatial`); 
 one, and a seed fixes everything. What every setting does: docs/augmentation.md.
 """
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 
@@ -65,7 +67,12 @@ def apply_augmentation(
     Raises:
         ShapeError: Images, targets, parameters and patch size do not fit each other.
     """
-    with torch.autocast(images.device.type, enabled=False):
+    device = images.device.type
+    with (
+        torch.autocast(device, enabled=False)
+        if torch.is_autocast_enabled(device)
+        else nullcontext()
+    ):
         patches, kept = apply_spatial(
             images,
             targets,

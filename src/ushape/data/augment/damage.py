@@ -12,6 +12,8 @@ from torch import Tensor
 
 from ushape.data.augment.separable import contract_leading, legendre_weights
 
+Box = list[list[int]]
+
 
 def apply_bias(image: Tensor, coefficients: Tensor) -> None:
     """Multiply by a smooth field, counted from the patch's darkest value.
@@ -60,18 +62,16 @@ def add_spike(image: Tensor, amplitude: float, phase: float, periods: list[float
         image.addcmul_(a.float().to(image.device), b.float().to(image.device))
 
 
-def cut_out(image: Tensor, boxes: Tensor, fill: Tensor) -> None:
+def cut_out(image: Tensor, boxes: list[Box], fill: Tensor) -> None:
     """Blank boxes.
 
     Args:
         image: (channel, *size).
-        boxes: (box, d, 2), first and last+1 pixel.
-        fill: (channel,) value.
+        boxes: First and last+1 pixel, for each axis.
+        fill: (channel, 1 ...) value.
     """
-    for box in boxes.tolist():
-        place = tuple(slice(first, last) for first, last in box)
-        part = image[(slice(None), *place)]
-        part.copy_(fill.view(-1, *(1,) * (image.ndim - 1)).expand_as(part))
+    for box in boxes:
+        image[(slice(None), *(slice(first, last) for first, last in box))] = fill
 
 
 def drop_slices(image: Tensor, dropped: Tensor, axis: int, fill: Tensor) -> None:
@@ -81,8 +81,7 @@ def drop_slices(image: Tensor, dropped: Tensor, axis: int, fill: Tensor) -> None
         image: (channel, *size).
         dropped: (slices,) bool.
         axis: Spatial axis of the slices.
-        fill: (channel,) value.
+        fill: (channel, 1 ...) value.
     """
     for index in dropped.nonzero()[:, 0].tolist():
-        part = image.select(axis + 1, index)
-        part.copy_(fill.view(-1, *(1,) * (part.ndim - 1)).expand_as(part))
+        image.narrow(axis + 1, index, 1).copy_(fill)

@@ -37,18 +37,27 @@ class Dice:
         """Draw evenly between two numbers; shape (batch, *shape)."""
         count = math.prod(shape)
         if self._used + count > self._block.shape[1]:
-            more = _hash(self._seeds, self._block.shape[1], max(512, count))
-            self._block = np.concatenate([self._block, more], 1)
+            # Few settings need more than 64 numbers; then the block at least doubles.
+            start = self._block.shape[1]
+            more = _hash(self._seeds, start, max(64, start, self._used + count - start))
+            self._block = np.concatenate([self._block, more], 1) if start else more
         raw = self._block[:, self._used : self._used + count].reshape(self.batch, *shape)
         self._used += count
-        return np.asarray(low + (high - low) * raw)
+        return np.asarray(raw if (low, high) == (0, 1) else low + (high - low) * raw)
 
     def normal(self, *shape: int) -> Array:
         """Draw from the standard normal distribution."""
         return np.asarray(ndtri(self.uniform(0, 1, *shape)))
 
+    def skip(self, count: int) -> None:
+        """Pass over numbers of every patch, as if they had been drawn; costs nothing."""
+        self._used += count
+
     def chance(self, probability: float, *shape: int) -> Array:
         """Draw 1 with the given probability, else 0."""
+        if probability == 0:
+            self.skip(math.prod(shape))
+            return np.zeros((self.batch, *shape))
         return (self.uniform(0, 1, *shape) < probability).astype(np.float64)
 
     def integer(self, high: int, *shape: int) -> Array:

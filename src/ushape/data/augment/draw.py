@@ -79,6 +79,14 @@ class Augmentation:
         return replace(self, **{name: getattr(self, name)[index : index + 1] for name in tensors})
 
 
+def which(values: Tensor) -> list[bool]:
+    """Tell of each patch of a batch whether any of its values is not zero; mostly none is."""
+    if not values.any():
+        return [False] * len(values)
+    found: list[bool] = values.flatten(1).any(1).tolist()
+    return found
+
+
 def draw_augmentation(
     generator: torch.Generator,
     config: AugmentConfig,

@@ -21,7 +21,7 @@ def draw_damage(dice: Dice, config: AugmentConfig, space: Space) -> dict[str, Ar
         "low_resolution": _draw_low_resolution(dice, config, space),
         "bias": _draw_bias(dice, config, len(space.patch_size)),
         "spikes": _draw_spikes(dice, config, space),
-        "noise": dice.chance(config.noise_probability) * dice.uniform(0, config.noise),
+        "noise": _draw_noise(dice, config),
     }
 
 
@@ -69,6 +69,13 @@ def _draw_spikes(dice: Dice, config: AugmentConfig, space: Space) -> Array:
     return np.concatenate([amplitude[..., None], phase[..., None], periods], -1)
 
 
+def _draw_noise(dice: Dice, config: AugmentConfig) -> Array:
+    if config.noise_probability == 0:
+        dice.skip(2)
+        return np.zeros(dice.batch)
+    return dice.chance(config.noise_probability) * dice.uniform(0, config.noise)
+
+
 def draw_boxes(dice: Dice, config: AugmentConfig, size: Size) -> npt.NDArray[np.int64]:
     """Draw boxes to cut out: (batch, box, d, 2), first and last+1 pixel."""
     dims, most = len(size), config.cutout_boxes
@@ -76,8 +83,9 @@ def draw_boxes(dice: Dice, config: AugmentConfig, size: Size) -> npt.NDArray[np.
         return np.zeros((dice.batch, 0, dims, 2), dtype=np.int64)
     wanted = dice.integer(most, 1) + 1
     used = dice.chance(config.cutout_probability, 1) * (np.arange(most) < wanted)
-    edge = np.ceil(dice.uniform(0.2, 1, most, dims) * config.cutout_fraction * np.array(size))
-    first = np.floor(dice.uniform(0, 1, most, dims) * (np.array(size) - edge + 1))
+    whole = np.array(size)
+    edge = np.ceil(dice.uniform(0.2, 1, most, dims) * config.cutout_fraction * whole)
+    first = np.floor(dice.uniform(0, 1, most, dims) * (whole - edge + 1))
     edge *= used[..., None]
     return np.stack([first, first + edge], -1).astype(np.int64)
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ushape.data.augment.curves import bend, change_contrast
-from ushape.data.augment.damage import add_spike, apply_bias, cut_out, drop_slices
-from ushape.data.augment.draw import Augmentation
+from ushape.data.augment.damage import Box, add_spike, apply_bias, cut_out, drop_slices
+from ushape.data.augment.draw import Augmentation, which
 from ushape.data.augment.noise import add_noise
 from ushape.data.augment.smooth import blur, lower_resolution
 
@@ -24,17 +24,10 @@ def change_intensity(images: Tensor, augmentation: Augmentation) -> None:
         augmentation: Parameters of the same batch.
     """
     # All questions at once: what a patch did not draw then costs nothing.
-    has_bias, has_blur, has_spikes, has_boxes, has_gaps = (
-        values.reshape(len(images), -1).any(1).tolist()
-        for values in (
-            augmentation.bias,
-            augmentation.blur,
-            augmentation.spikes[:, :, 0],
-            augmentation.cutout[..., 1] > augmentation.cutout[..., 0],
-            augmentation.slice_dropout,
-        )
-    )
-    is_coarse = (augmentation.low_resolution < 1).any(1).tolist()
+    has_bias, has_gaps = which(augmentation.bias), which(augmentation.slice_dropout)
+    sigmas, kept = augmentation.blur.tolist(), augmentation.low_resolution.tolist()
+    spikes = augmentation.spikes.tolist()
+    boxes = [_used_boxes(drawn) for drawn in augmentation.cutout.tolist()]
     noise, seeds = augmentation.noise.tolist(), augmentation.noise_seed.tolist()
     curves = _list_curves(augmentation)
     for patch, image in enumerate(images):
@@ -43,17 +36,25 @@ def change_intensity(images: Tensor, augmentation: Augmentation) -> None:
         parts = list(image) if augmentation.per_channel else [image]
         for values, strengths in zip(parts, curves[patch], strict=False):
             _apply_curves(values, strengths, augmentation)
-        if has_blur[patch]:
-            blur(image, augmentation.blur[patch].tolist())
-        if is_coarse[patch]:
-            lower_resolution(image, augmentation.low_resolution[patch].tolist())
-        if has_spikes[patch]:
-            for amplitude, phase, *periods in augmentation.spikes[patch].tolist():
+        if any(sigmas[patch]):
+            blur(image, sigmas[patch])
+        if min(kept[patch]) < 1:
+            lower_resolution(image, kept[patch])
+        for amplitude, phase, *periods in spikes[patch]:
+            if amplitude != 0:
                 add_spike(image, amplitude, phase, periods)
         if noise[patch] > 0:
             add_noise(image, noise[patch], seeds[patch])
-        if has_boxes[patch] or has_gaps[patch]:
-            _take_away(image, augmentation, patch)
+        if boxes[patch] or has_gaps[patch]:
+            fill = image.mean(tuple(range(1, image.ndim)), keepdim=True)
+            if augmentation.slice_axis is not None and has_gaps[patch]:
+                gaps = augmentation.slice_dropout[patch]
+                drop_slices(image, gaps, augmentation.slice_axis, fill)
+            cut_out(image, boxes[patch], fill)
+
+
+def _used_boxes(boxes: list[Box]) -> list[Box]:
+    return [box for box in boxes if all(first < last for first, last in box)]
 
 
 def _list_curves(augmentation: Augmentation) -> list[list[list[float]]]:
@@ -83,10 +84,3 @@ def _apply_curves(values: Tensor, strengths: list[float], augmentation: Augmenta
         bend(values, inverted, invert=True, keep_statistics=keep)
     if gamma != 1:
         bend(values, gamma, invert=False, keep_statistics=keep)
-
-
-def _take_away(image: Tensor, augmentation: Augmentation, patch: int) -> None:
-    fill = image.flatten(1).mean(1)
-    if augmentation.slice_axis is not None:
-        drop_slices(image, augmentation.slice_dropout[patch], augmentation.slice_axis, fill)
-    cut_out(image, augmentation.cutout[patch], fill)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ushape.sizes import Size
+
+CPU_CHUNK_BYTES = 2**19
+"""What is reversed at once on a CPU: stays in its cache, and in memory that is used again."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +28,13 @@ class Lattice:
     start: tuple[int, ...]
     sign: tuple[int, ...]
 
-    @property
-    def is_view(self) -> bool:
-        """Whether no axis is reversed, so that following it may give a view."""
-        return min(self.sign) > 0
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether the patch is the window's beginning, every axis in its place."""
+    def reversed_axes(self, size: Size) -> tuple[int, ...] | None:
+        """List the axes that are reversed, if a window of this size undergoes nothing else."""
         ordered = self.source == tuple(range(len(self.source)))
-        return ordered and self.is_view and not any(self.start)
+        first = tuple(n - 1 if s < 0 else 0 for n, s in zip(size, self.sign, strict=True))
+        if not ordered or self.start != first:
+            return None
+        return tuple(axis for axis, sign in enumerate(self.sign) if sign < 0)
 
 
 def find_lattice(
@@ -62,21 +63,18 @@ def find_lattice(
     return Lattice(tuple(source), tuple(start), tuple(sign))
 
 
-def follow_lattice(values: Tensor, lattice: Lattice, patch_size: Size) -> Tensor:
+def follow_lattice(values: Tensor, lattice: Lattice, *, out: Tensor) -> None:
     """Pick the pixels; beyond the window its border is mirrored, the edge repeated.
 
     Args:
         values: (channel, *window).
-
-    Returns:
-        (channel, *patch_size), a view where that is possible.
+        lattice: What `find_lattice` found.
+        out: (channel, *patch_size), in other memory.
     """
     values = values.permute(0, *(axis + 1 for axis in lattice.source))
     backwards = []
-    for axis, (start, sign, count) in enumerate(
-        zip(lattice.start, lattice.sign, patch_size, strict=True), start=1
-    ):
-        length = values.shape[axis]
+    for axis, (start, sign) in enumerate(zip(lattice.start, lattice.sign, strict=True), start=1):
+        length, count = values.shape[axis], out.shape[axis]
         low = min(start, start + sign * (count - 1))
         if low >= 0 and low + count <= length:
             values = values.narrow(axis, low, count)
@@ -87,7 +85,43 @@ def follow_lattice(values: Tensor, lattice: Lattice, patch_size: Size) -> Tensor
             index = index.remainder(2 * length)
             index = torch.minimum(index, 2 * length - 1 - index)
             values = values.index_select(axis, index)
-    return values.flip(backwards) if backwards else values
+    if not backwards:
+        out.copy_(values)
+        return
+    count, some = values.shape[1], _rows_at_once(values)
+    for first in range(0, count, some):
+        rows = min(some, count - first)
+        place = out.narrow(1, count - first - rows if 1 in backwards else first, rows)
+        place.copy_(values.narrow(1, first, rows).flip(backwards))
+
+
+def reverse(values: Tensor, axes: Sequence[int]) -> None:
+    """Reverse axes in place.
+
+    Args:
+        values: (channel, *size).
+        axes: Spatial axes, from 0.
+    """
+    dims = [axis + 1 for axis in axes]
+    count, some = values.shape[1], _rows_at_once(values)
+    if 1 not in dims:
+        for part in values.split(some, 1):
+            part.copy_(part.flip(dims))
+        return
+    # What lies at equal distances from the two ends changes places.
+    for first in range(0, (count + 1) // 2, some):
+        rows = min(some, (count + 1) // 2 - first)
+        low, high = values.narrow(1, first, rows), values.narrow(1, count - first - rows, rows)
+        kept = low.flip(dims)
+        low.copy_(high.flip(dims))
+        high.copy_(kept)
+
+
+def _rows_at_once(values: Tensor) -> int:
+    count = values.shape[1]
+    if values.device.type != "cpu":
+        return count
+    return max(1, CPU_CHUNK_BYTES * count // (values.numel() * values.element_size()))
 
 
 def outside_lattice(lattice: Lattice, patch_size: Size, window: Size) -> list[Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -21,32 +22,40 @@ def draw_matrix(dice: Dice, config: AugmentConfig, space: Space) -> Array:
         (batch, d, d), from offsets in the patch to offsets in the window, in pixels.
     """
     dims = len(space.patch_size)
-    matrix = np.tile(np.eye(dims), (dice.batch, 1, 1))
+    matrix = _unchanged(dice.batch, dims)
     if config.flip:
         matrix *= (1 - 2 * dice.chance(0.5, dims))[:, None, :]
-    matrix = matrix @ _draw_turns(dice, config, space)
+    matrix = _draw_turns(matrix, dice, config, space)
     if config.shear_probability > 0:
         matrix = matrix @ _draw_shear(dice, config, space)
-    matrix = matrix * _draw_scale(dice, config, space)[:, None, :]
-    edges = np.array(space.edges)
-    return np.asarray(matrix * (edges[None, :] / edges[:, None]))
+    if config.scale_probability > 0 or config.scale_axis_probability > 0:
+        matrix = matrix * _draw_scale(dice, config, space)[:, None, :]
+    if max(space.edges) > 1:
+        edges = np.array(space.edges)
+        matrix = matrix * (edges[None, :] / edges[:, None])
+    return matrix
 
 
-def _draw_turns(dice: Dice, config: AugmentConfig, space: Space) -> Array:
-    """Turn in every plane of two axes; for 3D that is about every axis."""
-    dims = len(space.patch_size)
-    matrix = np.tile(np.eye(dims), (dice.batch, 1, 1))
+def _unchanged(batch: int, dims: int) -> Array:
+    return np.eye(dims)[None].repeat(batch, 0)
+
+
+def _draw_turns(matrix: Array, dice: Dice, config: AugmentConfig, space: Space) -> Array:
+    """Also turn in every plane of two axes; for 3D that is about every axis."""
     free = dice.chance(config.rotation_probability)
     reach = math.radians(config.rotation_degrees)
-    for first in range(dims):
-        for second in range(first + 1, dims):
-            angle = np.zeros(dice.batch)
-            if reach > 0 and first in space.plane and second in space.plane:
+    for first, second in itertools.combinations(range(len(space.patch_size)), 2):
+        angle = None
+        if reach > 0 and first in space.plane and second in space.plane:
+            if config.rotation_probability > 0:
                 angle = free * dice.uniform(-reach, reach)
-            if config.right_angles and _is_square(space, first, second):
-                angle = angle + math.pi / 2 * dice.integer(4)
-            if angle.any():
-                matrix = matrix @ _turn(angle, first, second, dims)
+            else:
+                dice.skip(1)
+        if config.right_angles and _is_square(space, first, second):
+            quarters = math.pi / 2 * dice.integer(4)
+            angle = quarters if angle is None else angle + quarters
+        if angle is not None and angle.any():
+            matrix = matrix @ _turn(angle, first, second, len(space.patch_size))
     return matrix
 
 
@@ -61,7 +70,7 @@ def _turn(angle: Array, first: int, second: int, dims: int) -> Array:
         np.where(np.abs(v - np.rint(v)) < 1e-12, np.rint(v), v)
         for v in (np.cos(angle), np.sin(angle))
     )
-    turn = np.tile(np.eye(dims), (len(angle), 1, 1))
+    turn = _unchanged(len(angle), dims)
     turn[:, first, first], turn[:, second, second] = cosine, cosine
     turn[:, first, second], turn[:, second, first] = -sine, sine
     return turn
@@ -74,7 +83,7 @@ def _draw_shear(dice: Dice, config: AugmentConfig, space: Space) -> Array:
     slope = dice.chance(config.shear_probability) * np.tan(dice.uniform(-reach, reach))
     pairs = [(a, b) for a in space.plane for b in space.plane if a != b]
     chosen = dice.integer(len(pairs)).astype(int)
-    matrix = np.tile(np.eye(dims), (dice.batch, 1, 1))
+    matrix = _unchanged(dice.batch, dims)
     for patch, number in enumerate(chosen):
         matrix[patch, pairs[number][0], pairs[number][1]] = slope[patch]
     return matrix

@@ -13,13 +13,14 @@ from ushape.data.augment.coordinates import (
     find_outside,
     mirror,
 )
-from ushape.data.augment.draw import Augmentation
+from ushape.data.augment.draw import Augmentation, which
 from ushape.data.augment.labels import TargetReader
 from ushape.data.augment.lattice import (
     Lattice,
     find_lattice,
     follow_lattice,
     outside_lattice,
+    reverse,
 )
 from ushape.data.augment.resample import Sampler, is_tall, prepare
 from ushape.errors import ShapeError
@@ -55,29 +56,28 @@ def apply_spatial(
         patches = images.new_empty((*images.shape[:2], *patch_size))
         kept = targets.new_empty((*targets.shape[: targets.ndim - len(window)], *patch_size))
     fill = ignore_index if outside == "ignore" else None
-    bent, slid = (
-        values.flatten(1).any(1).tolist()
-        for values in (augmentation.displacement, augmentation.slice_shift)
-    )
+    bent, slid = (which(values) for values in (augmentation.displacement, augmentation.slice_shift))
     matrices, shifts = augmentation.matrix.tolist(), augmentation.shift.tolist()
     for i in range(len(images)):
         lattice = None
         if not (bent[i] or slid[i]):
             lattice = find_lattice(matrices[i], shifts[i], patch_size, window)
+        flipped = lattice.reversed_axes(window) if overwrite and lattice is not None else None
+        if flipped == ():
+            continue
         image, target = images[i], targets[i]
-        if lattice is not None:
-            if overwrite and lattice.is_identity:
-                continue
-            values = follow_lattice(image, lattice, patch_size)
-            # A turned view of what is being written must be read before.
-            patches[i] = values.clone() if overwrite and lattice.is_view else values
-            values = _follow_target(target, lattice, patch_size, window, fill)
-            kept[i] = values.clone() if overwrite and lattice.is_view else values
+        if flipped is not None:
+            reverse(image, flipped)
+            reverse(_with_channels(target, window), flipped)
             continue
         if overwrite:
-            # What `prepare` does not copy would be written while it is read.
-            image = image if is_tall(window, image.device) else image.clone()
-            target = target.clone()
+            # What is not copied on the way would be written while it is read.
+            copied = lattice is None and is_tall(window, image.device)
+            image, target = image if copied else image.clone(), target.clone()
+        if lattice is not None:
+            follow_lattice(image, lattice, out=patches[i])
+            _follow_target(target, lattice, kept[i], window, fill)
+            continue
         warp = build_warp(augmentation, i, patch_size, window, images.device)
         reader = TargetReader(
             target, len(window), num_classes=num_classes, ignore_index=ignore_index
@@ -87,15 +87,20 @@ def apply_spatial(
 
 
 def _follow_target(
-    target: Tensor, lattice: Lattice, patch_size: Size, window: Size, fill: int | None
-) -> Tensor:
-    values = follow_lattice(target.reshape(-1, *window), lattice, patch_size)
+    target: Tensor, lattice: Lattice, kept: Tensor, window: Size, fill: int | None
+) -> None:
+    out = _with_channels(kept, window)
+    follow_lattice(_with_channels(target, window), lattice, out=out)
     if fill is not None:
-        values = values.clone()
-        for axis, beyond in enumerate(outside_lattice(lattice, patch_size, window), start=1):
-            if bool(beyond.any()):
-                values.index_fill_(axis, beyond.nonzero()[:, 0].to(values.device), fill)
-    return values.reshape(*target.shape[: target.ndim - len(window)], *patch_size)
+        beyond = outside_lattice(lattice, tuple(out.shape[1:]), window)
+        for axis, pixels in enumerate(beyond, start=1):
+            if bool(pixels.any()):
+                out.index_fill_(axis, pixels.nonzero()[:, 0].to(out.device), fill)
+
+
+def _with_channels(target: Tensor, window: Size) -> Tensor:
+    """Give an index map its one channel; a view."""
+    return target if target.ndim > len(window) else target.unsqueeze(0)
 
 
 def _resample(
