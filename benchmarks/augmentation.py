@@ -1,11 +1,12 @@
 """Compare the speed of augmentation with batchgeneratorsv2 (nnU-Net), MONAI and TorchIO.
 
     python benchmarks/augmentation.py [--sizes 512x512 64x64x64 128x128x128] [--rows TEXT ...]
+        [--batch N]
 
 Needs `pip install batchgeneratorsv2 monai torchio` beside ushape; a library that is missing is left
 out. One thread, processor time (so that other programs count less), image and label map of three
 values, every transform always and at the same strength, each library's own way of reading labels
-and filling borders. Contestants alternate; a figure is the best of several rounds, or the
+and filling borders; all give the batch that a network takes. Contestants alternate; a figure is the best of several rounds, or the
 mean (of the mix) or median (of mirroring) where chance decides how much is done. The mix is
 nnU-Net's default: each transform rarely.
 """
@@ -49,6 +50,8 @@ ROWS = (
 )
 CHOICES: dict[str, Callable[[list[float]], float]] = {ROWS[0]: mean, "mirror": median}
 """Where chance decides how much is done, the best round is the one that did nothing."""
+BATCH_PIXELS = 2**22
+"""A batch has 12 patches, or as many as these are: 2 of 128 x 128 x 128; so nnU-Net plans."""
 SECONDS = 1.0
 """Processor time for one figure; slower transforms are run once."""
 PLAIN = AugmentConfig(
@@ -174,7 +177,8 @@ def batchgenerators(row: str, size: tuple[int, ...]) -> Run | None:
             ]
         )
     else:
-        quarter = tuple((1, edge // 4) for edge in size)
+        # Up to three boxes with edges of a twentieth to a quarter, as ours; upper ends are exclusive.
+        edges = tuple((-(-edge // 20), edge // 4 + 1) for edge in size)
         choices = {
             "affine": lambda: spatial(1, 0),
             "elastic": lambda: spatial(0, 1),
@@ -188,7 +192,7 @@ def batchgenerators(row: str, size: tuple[int, ...]) -> Run | None:
             "low resolution, 1/2": lambda: SimulateLowResolutionTransform(
                 (0.5, 0.5), False, True, None, None, 1
             ),
-            "cutout": lambda: BlankRectangleTransform(quarter, 0.0, (1, 3)),
+            "cutout": lambda: BlankRectangleTransform(edges, torch.mean, (1, 4)),
         }
         if row not in choices:
             return None
@@ -271,7 +275,7 @@ def monai(row: str, size: tuple[int, ...]) -> Run | None:
             **image,
             holes=1,
             max_holes=3,
-            spatial_size=[e // 16 for e in size],
+            spatial_size=[-(-e // 20) for e in size],
             max_spatial_size=[e // 4 for e in size],
             prob=1,
         ),
@@ -376,6 +380,7 @@ def race(runs: dict[str, Run], row: str, size: tuple[int, ...], batch: int) -> d
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", nargs="+", default=["512x512", "64x64x64", "128x128x128"])
+    parser.add_argument("--batch", type=int, help="patches; otherwise as nnU-Net plans")
     parser.add_argument("--rows", nargs="+", default=[""], help="rows whose name contains a text")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -383,12 +388,12 @@ def main() -> None:
     known = {n: build for n, (module, build) in CONTESTANTS.items() if _is_there(module)}
     print(f"torch {torch.__version__}, one thread, load {os.getloadavg()[0]:.1f}; processor time,")
     print("milliseconds a patch; the last column is the fastest peer over ushape\n")
-    print(f"| size | transform | {' | '.join(known)} | times faster |")
+    print(f"| batch | transform | {' | '.join(known)} | times faster |")
     print("|---|---|" + "---|" * (len(known) + 1))
     began = time.perf_counter()
     for text in arguments.sizes:
         size = tuple(int(edge) for edge in text.split("x"))
-        batch = 2 if math.prod(size) > 2**20 else 4
+        batch = arguments.batch or min(12, max(1, BATCH_PIXELS // math.prod(size)))
         for row in (r for r in ROWS if any(part in r for part in arguments.rows)):
             built = {name: build(row, size) for name, build in known.items()}
             torch.manual_seed(0)
@@ -396,7 +401,7 @@ def main() -> None:
             peers = [value for name, value in found.items() if name != "ushape"]
             cells = [f"{found[n]:.2f}" if n in found else "-" for n in known]
             ratio = f"{min(peers) / found['ushape']:.1f}" if peers else "-"
-            print(f"| {text} | {row} | {' | '.join(cells)} | {ratio} |", flush=True)
+            print(f"| {batch} of {text} | {row} | {' | '.join(cells)} | {ratio} |", flush=True)
     print(f"\n{time.perf_counter() - began:.0f} s, load at the end {os.getloadavg()[0]:.1f}")
 
 

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 
 from ushape.bundle import BundleHeader, save_bundle
-from ushape.config.schema import OptimizerConfig, RunConfig
+from ushape.config.schema import RunConfig
 from ushape.data.fine import coarse_table
 from ushape.data.sample import Sample
 from ushape.device import DeviceFacts, channels_last
@@ -35,6 +34,7 @@ from ushape.training.checkpoint import TrainState, load_state, save_state
 from ushape.training.fine import SecondPass, split_state
 from ushape.training.objective import build_objective
 from ushape.training.observe import Observer, RunLog, StepReport, ValidationReport
+from ushape.training.optimizer import build_optimizer
 from ushape.training.schedule import Clock, learning_rate_factor
 from ushape.training.signals import StopRequest
 from ushape.training.start import take_weights
@@ -380,18 +380,3 @@ class _Run:
             loss={**self.objective.state(), **(self.second.state() if self.second else {})},
         )
         self.last_save = time.monotonic()
-
-
-def build_optimizer(network: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Make the optimiser; biases and norm parameters are not decayed."""
-    decayed = [p for p in network.parameters() if p.ndim > 1]
-    kept = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": kept, "weight_decay": 0.0},
-    ]
-    if config.name == "sgd":
-        return torch.optim.SGD(
-            groups, lr=config.learning_rate, momentum=config.momentum, nesterov=True
-        )
-    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)

@@ -193,15 +193,18 @@ def _draw_curves(dice: Dice, config: AugmentConfig, channels: int) -> dict[str, 
 
     return {
         "contrast": factor(config.contrast, config.contrast_probability),
-        "brightness": np.repeat(_draw_brightness(dice, config, shape), channels // shape[0], 1),
+        "brightness": _draw_brightness(dice, config, shape, channels),
         "brightness_factor": factor(config.brightness_factor, config.brightness_factor_probability),
         "gamma": factor(config.gamma, config.gamma_probability),
         "inverted_gamma": factor(config.gamma, config.inverted_gamma_probability),
     }
 
 
-def _draw_brightness(dice: Dice, config: AugmentConfig, shape: tuple[int, ...]) -> Array:
+def _draw_brightness(
+    dice: Dice, config: AugmentConfig, shape: tuple[int, ...], channels: int
+) -> Array:
     if config.brightness_probability == 0:
-        return np.zeros((dice.batch, *shape))
+        return np.zeros((dice.batch, channels))
     reach = config.brightness
-    return dice.chance(config.brightness_probability, 1) * dice.uniform(-reach, reach, *shape)
+    drawn = dice.chance(config.brightness_probability, 1) * dice.uniform(-reach, reach, *shape)
+    return np.repeat(drawn, channels // shape[0], axis=1)

@@ -86,8 +86,10 @@ def draw_boxes(dice: Dice, config: AugmentConfig, size: Size) -> npt.NDArray[np.
     whole = np.array(size)
     edge = np.ceil(dice.uniform(0.2, 1, most, dims) * config.cutout_fraction * whole)
     first = np.floor(dice.uniform(0, 1, most, dims) * (whole - edge + 1))
-    edge *= used[..., None]
-    return np.stack([first, first + edge], -1).astype(np.int64)
+    boxes = np.empty((dice.batch, most, dims, 2), dtype=np.int64)
+    boxes[..., 0] = first
+    boxes[..., 1] = first + edge * used[..., None]
+    return boxes
 
 
 def draw_dropout(dice: Dice, config: AugmentConfig, space: Space) -> npt.NDArray[np.bool_]:
