@@ -6,9 +6,9 @@
 Needs `pip install batchgeneratorsv2 monai torchio` beside ushape; a library that is missing is left
 out. One thread, processor time (so that other programs count less), image and label map of three
 values, every transform always and at the same strength, each library's own way of reading labels
-and filling borders; all give the batch that a network takes. Contestants alternate; a figure is the best of several rounds, or the
-mean (of the mix) or median (of mirroring) where chance decides how much is done. The mix is
-nnU-Net's default: each transform rarely.
+and filling borders; all give the batch that a network takes. Contestants alternate; a figure is
+the best of several rounds, or the mean (of the mix) or median (of mirroring) where chance decides
+how much is done. The mix is nnU-Net's default: each transform rarely.
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ ROWS = (
 CHOICES: dict[str, Callable[[list[float]], float]] = {ROWS[0]: mean, "mirror": median}
 """Where chance decides how much is done, the best round is the one that did nothing."""
 BATCH_PIXELS = 2**22
-"""A batch has 12 patches, or as many as these are: 2 of 128 x 128 x 128; so nnU-Net plans."""
+"""A batch has 12 patches, or as many as these are: 2 of 128 x 128 x 128.
+
+Batches that nnU-Net's planner starts from in 2D and 3D.
+"""
 SECONDS = 1.0
 """Processor time for one figure; slower transforms are run once."""
 PLAIN = AugmentConfig(
@@ -177,7 +180,7 @@ def batchgenerators(row: str, size: tuple[int, ...]) -> Run | None:
             ]
         )
     else:
-        # Up to three boxes with edges of a twentieth to a quarter, as ours; upper ends are exclusive.
+        # Up to three boxes with edges of a twentieth to a quarter, as ours; ends are exclusive.
         edges = tuple((-(-edge // 20), edge // 4 + 1) for edge in size)
         choices = {
             "affine": lambda: spatial(1, 0),
@@ -380,7 +383,7 @@ def race(runs: dict[str, Run], row: str, size: tuple[int, ...], batch: int) -> d
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", nargs="+", default=["512x512", "64x64x64", "128x128x128"])
-    parser.add_argument("--batch", type=int, help="patches; otherwise as nnU-Net plans")
+    parser.add_argument("--batch", type=int, help="patches, instead of 12 or 2")
     parser.add_argument("--rows", nargs="+", default=[""], help="rows whose name contains a text")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,5 +1,6 @@
 """Spatial augmentation: what each parameter does, and that image and target stay together."""
 
+import itertools
 from dataclasses import fields, replace
 
 import pytest
@@ -13,6 +14,7 @@ from ushape.data.augment import (
     apply_spatial,
     coordinates,
     draw_augmentation,
+    lattice,
     resample,
     spatial,
     window_size,
@@ -136,6 +138,25 @@ def test_overwriting_gives_the_same(patch, classes, seed, is_free):
     assert found[0] is images
     assert torch.equal(found[0], expected[0])
     assert torch.equal(found[1], expected[1])
+
+
+@pytest.mark.parametrize("size", [(9, 6), (8, 5, 7), (7, 4, 6)])
+@pytest.mark.parametrize("rows", [1, 2, 3, 100])
+def test_flips_are_the_same_in_pieces(monkeypatch, size, rows):
+    """Odd sizes have a middle row of their own; the last piece may be smaller than the others."""
+    images, targets = windows(size, batch=1, channels=2, classes=3)
+    monkeypatch.setattr(lattice, "CPU_CHUNK_BYTES", rows * images[0].numel() * 4 // size[0])
+    for signs in itertools.product([1.0, -1.0], repeat=len(size)):
+        axes = [axis - len(size) for axis, sign in enumerate(signs) if sign < 0]
+        augmentation = with_matrix(torch.diag(torch.tensor(signs)).tolist(), patch=size)
+        copies = images.clone(), targets.clone()
+        for overwrite in (False, True):
+            image, target = apply_spatial(
+                *copies, augmentation, patch_size=size, num_classes=3, overwrite=overwrite
+            )
+            assert torch.equal(image, images.flip(axes))
+            assert torch.equal(target, targets.flip(axes))
+            assert (image is copies[0]) == overwrite
 
 
 def with_matrix(matrix, *, patch, batch=1):

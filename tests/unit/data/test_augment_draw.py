@@ -37,6 +37,42 @@ def test_the_dice_are_even_and_independent():
     assert not np.isin(dice.uniform(0, 1, 100), values).any(), "nothing is handed out twice"
 
 
+def split_mix(seed, position):
+    """SplitMix64 as its authors wrote it, in whole numbers."""
+    bits = (seed + position * 0x9E3779B97F4A7C15) % 2**64
+    bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EB % 2**64
+    return (((bits ^ (bits >> 31)) >> 12) + 0.5) / 2**52
+
+
+def test_the_dice_are_those_of_split_mix_however_they_are_cast():
+    seeds = torch.randint(-(2**63), 2**63 - 1, (2,), generator=torch.Generator().manual_seed(7))
+    dice = Dice(torch.Generator().manual_seed(7), 2)
+    cast = []
+    for count in (1, 62, 0, 3, 200, 5):
+        cast.append(dice.uniform(0, 1, count))
+        dice.skip(2)
+        assert not dice.chance(0.0, 1).any()
+    found = np.concatenate(cast, 1)
+    places = [1, *range(5, 67), *range(73, 76), *range(79, 279), *range(282, 287)]
+    expected = [[split_mix(seed % 2**64, place) for place in places] for seed in seeds.tolist()]
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", ["rotation", "noise"])
+@pytest.mark.parametrize("patch", [(16, 16), (8, 8, 8)])
+def test_numbers_that_are_not_needed_are_passed_over(name, patch):
+    """Chances of 0 and nearly 0 draw the same: a seed keeps its meaning."""
+    others = ["shift", "elastic", "gamma", "blur", "cutout"]
+    config = replace(NOTHING, flip=True, **{f"{other}_probability": 1.0 for other in others})
+    never, hardly = (
+        draw(replace(config, **{f"{name}_probability": chance}), patch=patch)
+        for chance in (0.0, 1e-9)
+    )
+    for parameter in ("matrix", "shift", "displacement", "gamma", "blur", "noise_seed", "cutout"):
+        assert torch.equal(getattr(never, parameter), getattr(hardly, parameter)), parameter
+
+
 @pytest.mark.parametrize(
     ("changes", "name", "low", "high"),
     [

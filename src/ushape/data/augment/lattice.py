@@ -88,9 +88,8 @@ def follow_lattice(values: Tensor, lattice: Lattice, *, out: Tensor) -> None:
     if not backwards:
         out.copy_(values)
         return
-    count, some = values.shape[1], _rows_at_once(values)
-    for first in range(0, count, some):
-        rows = min(some, count - first)
+    count = values.shape[1]
+    for first, rows in _pieces(values, count):
         place = out.narrow(1, count - first - rows if 1 in backwards else first, rows)
         place.copy_(values.narrow(1, first, rows).flip(backwards))
 
@@ -100,28 +99,30 @@ def reverse(values: Tensor, axes: Sequence[int]) -> None:
 
     Args:
         values: (channel, *size).
-        axes: Spatial axes, from 0.
+        axes: Spatial axes, from 0; at least one.
     """
     dims = [axis + 1 for axis in axes]
-    count, some = values.shape[1], _rows_at_once(values)
+    count = values.shape[1]
     if 1 not in dims:
-        for part in values.split(some, 1):
+        for first, rows in _pieces(values, count):
+            part = values.narrow(1, first, rows)
             part.copy_(part.flip(dims))
         return
     # What lies at equal distances from the two ends changes places.
-    for first in range(0, (count + 1) // 2, some):
-        rows = min(some, (count + 1) // 2 - first)
+    for first, rows in _pieces(values, (count + 1) // 2):
         low, high = values.narrow(1, first, rows), values.narrow(1, count - first - rows, rows)
         kept = low.flip(dims)
         low.copy_(high.flip(dims))
         high.copy_(kept)
 
 
-def _rows_at_once(values: Tensor) -> int:
-    count = values.shape[1]
-    if values.device.type != "cpu":
-        return count
-    return max(1, CPU_CHUNK_BYTES * count // (values.numel() * values.element_size()))
+def _pieces(values: Tensor, count: int) -> list[tuple[int, int]]:
+    """Divide the first rows into what is reversed at once: first row and rows of each piece."""
+    some = count
+    if values.device.type == "cpu":
+        row_bytes = values.numel() * values.element_size() // values.shape[1]
+        some = max(1, CPU_CHUNK_BYTES // row_bytes)
+    return [(first, min(some, count - first)) for first in range(0, count, some)]
 
 
 def outside_lattice(lattice: Lattice, patch_size: Size, window: Size) -> list[Tensor]:
