@@ -27,6 +27,20 @@ def test_its_own_division_is_taken_unless_another_is_asked_for(cli, manifest):
     assert other["split"]["val"] == ["cells_006", "cells_007"]
 
 
+@pytest.mark.parametrize("side", ["train", "val"])
+def test_a_side_of_its_own_division_without_a_usable_case(cli, manifest, side):
+    """Nobody trains without validation unasked, as when its cases cannot be read."""
+    text = manifest.read_text()
+    kept = [row for row in text.splitlines() if not row.endswith(f",{side}")]
+    (manifest.parent / "broken.png").write_bytes(b"no picture")
+    kept.append(f"broken.png,{kept[1].split(',')[1]},{side}")
+    manifest.write_text("\n".join(kept) + "\n")
+    result = cli("plan", manifest)
+    assert result.code == 2
+    (manifest.parent / "broken.png").unlink()
+    assert f"no usable case is marked {side}" in result.error
+
+
 def test_a_run_goes_on_with_its_own_division(cli, manifest, tiny_network, tmp_path):
     arguments = ("train", manifest, "--out", tmp_path / "run", "--steps", 2, *tiny_network)
     assert cli(*arguments).code == 0

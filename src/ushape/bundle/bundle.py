@@ -48,6 +48,7 @@ class BundleHeader:
         thresholds: By class name: the probability from which on the class is predicted, where it
             is not the usual one.
         fine: The second pass of a fine-grained model; None where a model makes one pass.
+        channel_names: Of the channels of its images, in order; empty where nobody named them.
     """
 
     labels: LabelTable
@@ -57,6 +58,7 @@ class BundleHeader:
     thin_classes: tuple[str, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
     fine: FineConfig | None = None
+    channel_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def save_bundle(
             "provenance": dict(header.provenance),
             "thin_classes": list(header.thin_classes),
             "thresholds": dict(header.thresholds),
+            "channel_names": list(header.channel_names),
             **({} if header.fine is None else {"fine": asdict(header.fine)}),
         },
         sort_keys=True,
@@ -179,5 +182,6 @@ def _build(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor])
         tuple(str(name) for name in header.get("thin_classes", ())),
         {str(name): float(value) for name, value in header.get("thresholds", {}).items()},
         TypeAdapter(FineConfig).validate_python(header["fine"]) if "fine" in header else None,
+        tuple(str(name) for name in header.get("channel_names", ())),
     )
     return Bundle(path, network.eval(), opened)

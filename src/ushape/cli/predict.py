@@ -73,8 +73,8 @@ def predict(
     """Predict labels, in the form and the values of the labels of the training data.
 
     Volumes lie on the grid of their image and keep its format. For a model that takes volumes, the
-    pictures of a folder are the slices of one stack, and every slice is written. Channels in files
-    of their own (NAME_0000, NAME_0001) are joined.
+    pictures of a folder are slices of stacks, as in training, and every slice is written. Channels
+    in files of their own (NAME_0000, NAME_0001) are joined.
 
     Classes that may overlap are written as masks: one folder a class, or one file with a channel
     a class if the labels were such.

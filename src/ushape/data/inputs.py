@@ -1,4 +1,4 @@
-"""Images to predict or to explain: what their files leave open, and pictures of one stack."""
+"""Images to predict or to explain: what their files leave open, and which pictures make a stack."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 from ushape.data.case_image import read_case_header
 from ushape.data.io import Header
-from ushape.data.layouts import CaseFiles
+from ushape.data.layouts import CaseFiles, Layout
+from ushape.data.layouts.slices import as_slices
+from ushape.data.stacks import join_slices
 from ushape.errors import ConfigError, DataError
 
 Spacing = tuple[float, float, float]
@@ -23,9 +25,10 @@ def understand_inputs(
 ) -> tuple[tuple[CaseFiles, ...], tuple[str, ...]]:
     """Complete what the files of images do not say, by what the model takes.
 
-    For a model that takes volumes, the pictures of a folder become one stack, named as the folder,
-    in their order; DICOM slices become the series of their folder, in its own order. Images one
-    after another in a file are channels, if the model takes as many.
+    For a model that takes volumes, the pictures of a folder become stacks as they do in training:
+    by the part of their names before the number, and divided where numbers are missing. A single
+    stack is named as the folder. DICOM slices become the series of their folder, in its own order.
+    Images one after another in a file are channels, if the model takes as many.
 
     Args:
         cases: Images; those with `planes` are understood already.
@@ -34,7 +37,7 @@ def understand_inputs(
         spacing_mm: Voxel edges, z y x, of volumes and stacks whose files do not tell them.
 
     Returns:
-        The cases, and one sentence for each stack.
+        The cases, and one sentence for each folder of slices.
 
     Raises:
         ConfigError: A spacing is given and the model takes pictures.
@@ -55,8 +58,8 @@ def understand_inputs(
             found.append(_completed(case, header, num_channels, spacing_mm))
         elif folder not in done:
             done.add(folder)
-            whole, note = _joined(folder, slices[folder], spacing_mm, header)
-            found.append(whole)
+            stacks, note = _joined(folder, slices[folder], spacing_mm, header)
+            found += stacks
             notes.append(note)
     return tuple(found), tuple(notes)
 
@@ -88,21 +91,35 @@ def _look(case: CaseFiles) -> Header | None:
 
 def _joined(
     folder: Path, slices: Sequence[CaseFiles], spacing_mm: Spacing | None, header: Header | None
-) -> tuple[CaseFiles, str]:
-    """Make one case of the slices of a folder, and a sentence that says so."""
+) -> tuple[list[CaseFiles], str]:
+    """Make cases of the slices of a folder, and a sentence that says so."""
     name = folder.resolve().name
     if header is not None and header.format == "DICOM":
         note = f"the DICOM slices of {folder} are read as the series of that folder"
-        return CaseFiles(name, folder, None), note
-    first, last = slices[0].id, slices[-1].id
-    note = (
-        f"the {len(slices)} pictures of {folder} are taken for the slices of one stack, "
-        f"{first} to {last}"
-        if len(slices) > 1
-        else f"the picture {first} of {folder} is taken for a stack of one slice"
-    )
-    whole = CaseFiles(name, slices[0].image, None, planes=tuple(slices), spacing_mm=spacing_mm)
-    return whole, note
+        return [CaseFiles(name, folder, None)], note
+    runs = _stacks(folder, slices)
+    if len(runs) == 1:
+        runs = [replace(runs[0], id=name)]
+    first, last = runs[0].planes[0].id, runs[-1].planes[-1].id
+    if len(slices) == 1:
+        note = f"the picture {first} of {folder} is taken for a stack of one slice"
+    else:
+        several = f"{len(runs)} stacks" if len(runs) > 1 else "one stack"
+        note = (
+            f"the {len(slices)} pictures of {folder} are taken for the slices of {several}, "
+            f"{first} to {last}"
+        )
+    return [replace(run, spacing_mm=spacing_mm) for run in runs], note
+
+
+def _stacks(folder: Path, slices: Sequence[CaseFiles]) -> list[CaseFiles]:
+    """Join slices as training does; all of them, in their order, where names do not tell."""
+    edges = (1.0, 1.0, 1.0)  # of no matter here
+    try:
+        numbered = as_slices(Layout("", folder, tuple(slices), (), folder), edges).cases
+    except DataError:
+        numbered = tuple(replace(each, group="", position=None) for each in slices)
+    return list(join_slices(numbered, {each.id for each in slices}, edges))
 
 
 def _completed(

@@ -22,6 +22,7 @@ class Sample:
         num_valid: Pixels that are not void; None for all.
         places: By foreground class (index 1, 2, ...): some of its voxels, shape (n, axes), n = 0
             where the case has none of it; empty where nothing was indexed.
+        spacing_mm: Voxel edges of the array; None of pictures, and where the file does not say.
     """
 
     id: str

@@ -36,7 +36,7 @@ def find_chosen(
 
     Args:
         images: Files and folders; channels of one image are joined, and for a model that takes
-            volumes the pictures of a folder are the slices of one stack.
+            volumes the pictures of a folder are slices of stacks.
         header: Of the model.
         spatial_dims: Axes of the images that it takes.
 

@@ -22,13 +22,12 @@ from ushape.data.layouts import CaseFiles, Problem, join_files
 from ushape.data.masks import Masks
 from ushape.data.targets import decode_labels, likely_masks, most_likely
 from ushape.errors import ConfigError, DataError, ShapeError
-from ushape.files import make_folder, write_json
+from ushape.files import make_folder
+from ushape.predict.channels import check_channels
 from ushape.predict.lines import thin_lines, thin_mask
 from ushape.predict.predictor import Predictor
-from ushape.predict.write import CaseWriter, check_format, plan_writing, written_form
-
-RECORD = "predictions.json"
-"""Beside the results: the model, the label table, and what failed."""
+from ushape.predict.record import remove_replaced, write_record
+from ushape.predict.write import CaseWriter, check_format, plan_writing
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def predict_files(
     """Predict image files and write their labels.
 
     Channels of one image in several files (`_0000`, `_0001`) are joined. For a model that takes
-    volumes, the pictures of a folder are the slices of one stack.
+    volumes, the pictures of a folder are slices of stacks, as in training.
 
     Args:
         predictor: From `ushape.load`.
@@ -108,7 +107,8 @@ def predict_cases(
     """Predict cases and write their labels.
 
     An image that cannot be read or does not fit is reported, and the rest is done. Results hold
-    the label values of the training data. Existing files of the same name are replaced.
+    the label values of the training data. Existing files of the same name are replaced, and those
+    that an earlier prediction of the same case left in another format are removed.
 
     Args:
         predictor: From `ushape.load`.
@@ -145,6 +145,8 @@ def predict_cases(
     job = _Job(predictor, out, format, keep_probabilities, is_skeleton, said, tiles)
     written: list[Path] = []
     problems = []
+    names: set[str] = set()
+    failed: dict[str, str] = {}
     for done, case in enumerate(cases):
         if progress:
             progress(done, len(cases), case.image.name)
@@ -152,28 +154,20 @@ def predict_cases(
             written += job.predict(case)
             said += [f"{case.image}: {note}" for note in predictor.notes]
         except (DataError, ShapeError) as error:
-            problems.append(Problem(case.image, _without_name(case.image, str(error)), "error"))
+            why = _without_name(case.image, str(error))
+            problems.append(Problem(case.image, why, "error"))
+            failed |= {str(each.image): why for each in case.planes or (case,)}
+        else:
+            names |= {each.id for each in (case, *case.planes)}
     if progress:
         progress(len(cases), len(cases), "")
-    summary = PredictionSummary(
+    removed = remove_replaced(out, names, written, predictor.labels)
+    if removed:
+        files = f"{len(removed)} file{'s' * (len(removed) > 1)}"
+        said.append(f"removed {files} of an earlier prediction in another format from {out}")
+    write_record(predictor, out, written, failed)
+    return PredictionSummary(
         tuple(written), tuple(problems), tuple(dict.fromkeys(said)), len(cases)
-    )
-    _write_record(predictor, out, summary)
-    return summary
-
-
-def _write_record(predictor: Predictor, out: Path, summary: PredictionSummary) -> None:
-    write_json(
-        out / RECORD,
-        {
-            "model": str(predictor.path),
-            "labels": predictor.labels.to_json(),
-            "form": written_form(predictor.labels),
-            "thresholds": predictor.thresholds,
-            "provenance": dict(predictor.provenance),
-            "written": [path.relative_to(out).as_posix() for path in summary.written],
-            "failed": {str(problem.path): problem.message for problem in summary.problems},
-        },
     )
 
 
@@ -191,6 +185,7 @@ class _Job:
 
     def predict(self, case: CaseFiles) -> tuple[Path, ...]:
         """Predict one case and write what was predicted."""
+        check_channels(case, self.predictor.channel_names)
         labels, image = self.predictor.labels, read_case_image(case)
         writer, note = plan_writing(self.out, case, image.grid, labels, self.format)
         if labels.writes_masks:

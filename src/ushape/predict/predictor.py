@@ -36,6 +36,7 @@ class Predictor:
     Attributes:
         labels: The classes and their values.
         provenance: Where the weights come from: versions, data, steps, validation score.
+        channel_names: Of the channels of its images, in order; empty where nobody named them.
         thin_classes: Names of the classes that are lines.
         thresholds: By class name: the probability from which on a class is predicted, where it
             is not the usual one (one half where classes overlap or there is but one, else the
@@ -71,6 +72,7 @@ class Predictor:
         self.thresholds = {**bundle.header.thresholds, **(thresholds or {})}
         _check_thresholds(thresholds or {}, self.labels)
         self.provenance = bundle.header.provenance
+        self.channel_names = bundle.header.channel_names
         self.path = bundle.path
         self._preprocess = bundle.header.preprocess
         self._tiling = bundle.header.tiling

@@ -103,7 +103,8 @@ def prepare_plan(
     fingerprint = take_fingerprint(scan, settle_wish(scan, said, told))
     split = _split(layout, fingerprint, request)
     fingerprint = with_contacts(fingerprint, request, layout.cases)
-    learnt = [case for case in scan.cases if case.id in set(split.train)]
+    trained = set(split.train)
+    learnt = [case for case in scan.cases if case.id in trained]
     fingerprint = replace(fingerprint, intensities=pool_intensities(learnt, fingerprint.labels))
     speed = measure_for(request, facts, spatial_dims=fingerprint.spatial_dims)
     try:
@@ -121,10 +122,11 @@ def _split(layout: Layout, fingerprint: Fingerprint, request: Request) -> Split:
         if not layout.split:
             raise ConfigError(f"--val own: {layout.root} does not say which cases validate")
         val = tuple(case for case in ids if layout.split.get(case) == "val")
-        train = tuple(case for case in ids if case not in set(val))
-        if not train:
+        train = tuple(case for case in ids if layout.split.get(case) != "val")
+        if not train or not val:
+            which = "train" if val else "val"
             raise ConfigError(
-                f"{layout.root}: every usable case is marked val: give --val, or --val none"
+                f"{layout.root}: no usable case is marked {which}: give --val, or --val none"
             )
         return Split(train, val, f"as {layout.root.name} divides itself")
     return split_cases(

@@ -188,6 +188,7 @@ def _header(run_plan: Plan, table: LabelTable, device: DeviceFacts) -> BundleHea
         thin_classes=run_plan.config.lines.classes,
         thresholds=small_thresholds(run_plan.config.fine),
         fine=run_plan.config.fine if run_plan.config.fine.classes else None,
+        channel_names=fingerprint.channel_names,
     )
 
 

@@ -22,7 +22,6 @@ FROM_DATA = {
     "data.layout": "use --layout",
     "data.stack_mm": "use --stack",
     "data.align": "use --align",
-    "preprocess.intensity": "it is measured in the training cases",
     "preprocess.channels": "it follows from the images",
     "model.in_channels": "it follows from the images",
     "model.classes": "it follows from the labels",

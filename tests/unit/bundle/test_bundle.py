@@ -211,11 +211,16 @@ def test_lines_and_thresholds_are_kept(tmp_path, network):
     assert (again.thin_classes, again.thresholds) == (("cell",), {"cell": 0.35})
 
 
+def test_names_of_channels_are_kept(tmp_path, network):
+    save_bundle(tmp_path / "m.safetensors", network, replace(HEADER, channel_names=("T1", "FLAIR")))
+    assert load_bundle(tmp_path / "m.safetensors").header.channel_names == ("T1", "FLAIR")
+
+
 def test_a_file_of_the_first_format_is_read(path):
     def change(header):
         header["format"] = 1
-        del header["thin_classes"], header["thresholds"]
+        del header["thin_classes"], header["thresholds"], header["channel_names"]
 
     again = load_bundle(edited(path, change)).header
-    assert (again.thin_classes, again.thresholds) == ((), {})
+    assert (again.thin_classes, again.thresholds, again.channel_names) == ((), {}, ())
     assert again.labels == HEADER.labels

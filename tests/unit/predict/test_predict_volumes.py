@@ -304,6 +304,29 @@ class TestStacks:
         assert found.written == ()
         assert len(found.problems) == 1
         assert "s9.png" in found.problems[0].message
+        record = json.loads((tmp_path / "out" / "predictions.json").read_text())
+        assert list(record["failed"]) == [str(path) for path in paths]
+
+    @pytest.mark.parametrize(
+        ("names", "stacks"),
+        [
+            (("a_z1", "a_z2", "b_z1", "b_z2"), ["a_z1-a_z2", "b_z1-b_z2"]),
+            (("z8", "z9", "z10", "z12"), ["z8-z10", "z12"]),
+            (("2", "4", "6", "8"), ["slices"]),
+            (("top", "middle", "low", "10"), ["slices"]),
+        ],
+    )
+    def test_a_folder_of_several_stacks(self, tmp_path, names, stacks):
+        """Slices that do not lie on each other do not come into one volume."""
+        (tmp_path / "slices").mkdir()
+        paths = [tmp_path / "slices" / f"{name}.png" for name in names]
+        for path in paths:
+            Image.fromarray(np.zeros((9, 12), np.uint8)).save(path)
+        found = predict_files(predictor(), paths, tmp_path / "out", format="nii.gz")
+        assert [path.name.removesuffix(".nii.gz") for path in found.written] == stacks
+        several = "one stack" if len(stacks) == 1 else "2 stacks"
+        assert f"the slices of {several}, {names[0]} to {names[-1]}" in found.notes[0]
+        assert sum(len(itk(path)[1]) for path in found.written) == len(names)
 
     def test_slices_need_a_spacing_where_the_model_resamples(self, tmp_path):
         paths = save_slices(tmp_path / "slices", np.full((4, 9, 12), 255, np.uint8))
@@ -326,6 +349,31 @@ class TestChannels:
         found = predict_files(predictor(channels=2), paths, tmp_path / "out")
         assert found.written == (tmp_path / "out" / "scan.nii.gz",)
         np.testing.assert_array_equal(itk(found.written[0])[1], 7 * last)
+
+    @pytest.mark.parametrize(
+        ("given", "refused"),
+        [
+            (("t1", "flair"), ""),
+            (("case_T1", "case_FLAIR"), ""),
+            (("scan_0000", "scan_0001"), ""),
+            (("flair", "t1"), "flair.npy: by its name this is the channel FLAIR, but it stands"),
+            (("dwi", "t1"), "t1.npy: by its name this is the channel T1, but it stands"),
+            (("t1/a", "t1/b"), ""),
+            (("flair/a", "t1/a"), "a.npy: by its name this is the channel FLAIR"),
+        ],
+    )
+    def test_the_order_of_named_channels(self, tmp_path, given, refused):
+        model = predictor(channels=2)
+        model.channel_names = ("T1", "FLAIR")
+        paths = tuple(tmp_path / f"{name}.npy" for name in given)
+        for path in paths:
+            path.parent.mkdir(exist_ok=True)
+            write_volume(path, blob()[None], Grid.of(SIZE))
+        case = CaseFiles("case", paths[0], None, channels=paths)
+        problems = predict_cases(model, [case], tmp_path / "out").problems
+        assert bool(problems) == bool(refused)
+        if refused:
+            assert refused in f"{paths[0]}: {problems[0].message}"
 
     def test_one_after_another_in_a_file(self, tmp_path):
         values = np.stack([blob(), blob()])
@@ -370,6 +418,62 @@ class TestMasks:
         assert probabilities.dtype == np.float32
         np.testing.assert_array_equal(probabilities > 0.5, pixels > 0)
         assert_same_place(image, itk(path)[0])
+
+
+class TestAnotherFormat:
+    """A second prediction leaves one file a case."""
+
+    def test_what_it_replaces_is_removed_and_nothing_else(self, tmp_path):
+        out = tmp_path / "out"
+        for name in "ab":
+            write_itk(tmp_path / f"{name}.nii.gz", blob(), np.eye(3))
+        paths = sorted(tmp_path.glob("*.nii.gz"))
+        predict_files(predictor(), paths, out)
+        (out / "a.mha").write_bytes(b"not ours")
+        found = predict_files(predictor(), paths[:1], out, format="nrrd")
+        assert sorted(p.name for p in out.iterdir()) == [
+            "a.mha",
+            "a.nrrd",
+            "b.nii.gz",
+            "predictions.json",
+        ]
+        assert found.notes == (
+            f"removed 1 file of an earlier prediction in another format from {out}",
+        )
+
+    def test_what_could_not_be_predicted_anew_stays(self, tmp_path):
+        write_itk(tmp_path / "a.nii.gz", blob(), np.eye(3))
+        predict_files(predictor(), [tmp_path / "a.nii.gz"], tmp_path / "out")
+        (tmp_path / "a.nii.gz").write_bytes(b"damaged")
+        predict_files(predictor(), [tmp_path / "a.nii.gz"], tmp_path / "out", format="nrrd")
+        assert (tmp_path / "out" / "a.nii.gz").exists()
+
+    def test_masks_of_all_classes(self, tmp_path):
+        table = LabelTable(TestMasks.names, kind="multilabel")
+        write_itk(tmp_path / "a.nii.gz", blob(), np.eye(3))
+        for format in (None, "nrrd"):
+            found = predict_files(
+                predictor(table=table), [tmp_path / "a.nii.gz"], tmp_path / "out", format=format
+            )
+            assert found.problems == ()
+        for name in ("light", "dark"):
+            assert [p.name for p in (tmp_path / "out" / name).iterdir()] == ["a.nrrd"]
+
+    def test_a_stack_whole_and_in_slices(self, tmp_path):
+        paths = save_slices(tmp_path / "slices", np.zeros((3, 9, 12), np.uint8))
+        for format in ("nii.gz", None, "nii.gz"):
+            predict_files(predictor(), paths, tmp_path / "out", format=format)
+            names = sorted(path.name for path in (tmp_path / "out").iterdir())
+            slices = ["s10.png", "s8.png", "s9.png"]
+            assert names == ["predictions.json", *(["slices.nii.gz"] if format else slices)]
+
+    @pytest.mark.parametrize("record", ["", "{}", '{"labels": {}, "written": ["../a.png"]}'])
+    def test_a_record_that_says_nothing(self, tmp_path, record):
+        write_itk(tmp_path / "a.nii.gz", blob(), np.eye(3))
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "predictions.json").write_text(record)
+        found = predict_files(predictor(), [tmp_path / "a.nii.gz"], tmp_path / "out")
+        assert found.problems == ()
 
 
 class TestBadInput:

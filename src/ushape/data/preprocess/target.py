@@ -116,11 +116,14 @@ def make_weights(
     """Compute the pixel weights of a case.
 
     Cells are the numbered objects where the labels number them, else the connected parts of
-    everything that is not background. Void pixels are background here; they count nowhere.
+    everything that is not background. Void pixels are background here; they count nowhere. Slices
+    of a stack number their objects each for itself, so each is weighed by itself.
     """
     if table.form == "instances":
         numbers = read_objects(case, table, placement, align=align)
         cells: npt.NDArray[Any] = np.where(numbers == table.ignore, 0, numbers)
+        if case.planes:
+            return np.stack([weight_map(each, w0=config.w0, sigma=config.sigma) for each in cells])
     else:
         cells = np.asarray(class_masks(target, table).any(axis=0))
     return weight_map(cells, w0=config.w0, sigma=config.sigma)

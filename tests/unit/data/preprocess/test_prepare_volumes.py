@@ -290,6 +290,26 @@ class TestSeveralFiles:
         with pytest.raises(DataError, match=r"03-l\.png: the label has 5 x 10"):
             read_sample(files, TABLE, PLAIN)
 
+    def test_weights_of_slices_that_number_their_objects_each_for_itself(self, tmp_path):
+        """Object 1 of the first slice is not object 1 of the second, which lies elsewhere."""
+        numbers, planes = np.zeros((3, 16, 16), np.uint8), []
+        numbers[0, 2:6, 2:14], numbers[0, 8:12, 2:14] = 1, 2
+        numbers[1, 8:12, 2:14], numbers[1, 2:6, 2:14] = 1, 2
+        numbers[2, 4:9, 3:8] = 1
+        for number, plane in enumerate(numbers):
+            paths = [tmp_path / f"{kind}{number}.png" for kind in "il"]
+            for path in paths:
+                Image.fromarray(plane).save(path)
+            planes.append(CaseFiles(str(number), *paths))
+        files = replace(planes[0], id="0-2", planes=tuple(planes), spacing_mm=(3.0, 1.0, 1.0))
+        names = (LabelClass(name, i) for i, name in enumerate(("bg", "object", "border")))
+        table = LabelTable(tuple(names), form="instances")
+        settings = WeightMapConfig(use=True)
+        cache = tmp_path / "cache"
+        (prepared,) = prepare_cases([files], table, PLAIN, cache, weights=settings)
+        expected = [weight_map(plane) for plane in numbers]
+        np.testing.assert_allclose(prepared.open().weight, expected, rtol=1e-5)
+
     def test_masks_of_slices(self, tmp_path):
         masks, planes = RNG.random((2, *SIZE)) < 0.5, []
         for number in range(SIZE[0]):
