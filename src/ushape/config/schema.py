@@ -49,7 +49,7 @@ class PreprocessConfig:
             as `[0.5, 99.5]`: holds single wild pixels off the mean.
         nonzero: Take mean and deviation over pixels that are not zero, which stay zero.
         intensity: For `ct`: of each channel the values to clip to, and the mean to subtract and the
-            deviation to divide by; unless set, measured inside the foreground of the training cases.
+            deviation to divide by; unless set, those inside the foreground of the training cases.
         spacing_mm: Voxel edges, z y x, that every volume is resampled to; None keeps its own.
         crop: `nonzero` cuts borders off that are zero in all channels.
     """
