@@ -22,6 +22,7 @@ from ushape.data.sample import Sample
 from ushape.data.sampling import case_weights, draw_places, num_centred
 from ushape.errors import DataError
 from ushape.sizes import Size
+from ushape.tiling.windows import reflect_indices
 
 T = TypeVar("T", bound=np.generic)
 
@@ -103,7 +104,7 @@ def cut_windows(
                 start = int(generator.integers(low, high + 1))
             else:  # within these bounds the voxel stays in the patch
                 start = min(max(int(centre[axis]) - patch // 2, low), high)
-            indices.append(mirrored_indices(start - (window - patch) // 2, window, length))
+            indices.append(reflect_indices(start - (window - patch) // 2, window, length))
         assert sample.target is not None
         images.append(cut(sample.image, indices))
         targets.append(cut(sample.target, indices))
@@ -136,19 +137,6 @@ def clip_window(window_size: Size, patch_size: Size, samples: Sequence[Sample]) 
         min(window, max(patch, 2 * (int(length) + patch // 8) - patch))
         for window, patch, length in zip(window_size, patch_size, longest, strict=True)
     )
-
-
-def mirrored_indices(start: int, count: int, length: int) -> npt.NDArray[np.intp]:
-    """Continue 0..length-1 beyond its ends by mirroring, without repeating the edge.
-
-    >>> mirrored_indices(-2, 7, 4).tolist()
-    [2, 1, 0, 1, 2, 3, 2]
-    """
-    if length == 1:
-        return np.zeros(count, dtype=np.intp)
-    period = 2 * (length - 1)
-    wrapped = np.arange(start, start + count, dtype=np.intp) % period
-    return np.minimum(wrapped, period - wrapped)
 
 
 def cut(array: npt.NDArray[T], indices: Sequence[npt.NDArray[np.intp]]) -> npt.NDArray[T]:

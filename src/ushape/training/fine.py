@@ -17,7 +17,6 @@ from torch import Tensor
 from ushape.config.schema import FineConfig, RunConfig
 from ushape.data.augment import draw_augmentation, window_size
 from ushape.data.fine import fine_table
-from ushape.data.patches import mirrored_indices
 from ushape.data.regions import TrueObject, cut_regions, list_objects, small_fractions
 from ushape.data.sample import Sample
 from ushape.device import channels_last
@@ -28,6 +27,7 @@ from ushape.nets.network import Output, SegmentationNetwork
 from ushape.nets.second_pass import fine_head, second_pass
 from ushape.serial import cut_size, input_size
 from ushape.sizes import Size
+from ushape.tiling.windows import reflect_indices
 from ushape.training.batch import Batch, patch_spacing, stream_seed, vary_windows
 
 FINE = "fine"
@@ -221,7 +221,7 @@ def with_border(images: Tensor, wanted: Size, geometry: Geometry) -> Tensor:
     for axis, (length, (before, _)) in enumerate(zip(wanted, geometry.margin, strict=True), 2):
         given = images.shape[axis]
         if length != given:
-            indices = torch.from_numpy(mirrored_indices(-before, length, given))
+            indices = torch.from_numpy(reflect_indices(-before, length, given))
             images = images.index_select(axis, indices.to(images.device))
     return images
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ushape.config.schema import SamplingConfig
 from ushape.data import sampling
-from ushape.data.patches import ANYWHERE, clip_window, cut, cut_windows, mirrored_indices
+from ushape.data.patches import ANYWHERE, clip_window, cut, cut_windows
 from ushape.data.sample import Sample
 from ushape.data.sampling import (
     MAX_PLACES,
@@ -24,6 +24,7 @@ from ushape.data.sampling import (
 )
 from ushape.data.targets import VOID, VOID_BIT, class_masks
 from ushape.labels import LabelClass, LabelTable
+from ushape.tiling.windows import reflect_indices
 
 QUICK = settings(deadline=None, max_examples=80)
 
@@ -119,7 +120,7 @@ def test_an_image_smaller_than_the_window_is_mirrored(size):
 @given(length=st.integers(1, 9), before=st.integers(0, 30), after=st.integers(0, 30))
 def test_mirroring_is_that_of_numpy(length, before, after):
     """numpy calls it reflect; for one pixel it has no reflection and repeats the pixel."""
-    indices = mirrored_indices(-before, before + length + after, length)
+    indices = reflect_indices(-before, before + length + after, length)
     assert indices.tolist() == np.pad(np.arange(length), (before, after), "reflect").tolist()
 
 
@@ -128,7 +129,7 @@ def test_mirroring_is_that_of_numpy(length, before, after):
 def test_mirroring_of_any_stretch(start, count, length):
     padded = np.pad(np.arange(length), 80, "reflect")
     expected = padded[80 + start : 80 + start + count]
-    assert mirrored_indices(start, count, length).tolist() == expected.tolist()
+    assert reflect_indices(start, count, length).tolist() == expected.tolist()
 
 
 @QUICK
@@ -137,7 +138,7 @@ def test_cut_is_indexing(data, channels, dims):
     size = tuple(data.draw(st.integers(1, 6)) for _ in range(dims))
     array = np.arange(np.prod(channels + size)).reshape(channels + size)
     starts = [data.draw(st.integers(-4, 4)) for _ in size]
-    indices = [mirrored_indices(s, 5, length) for s, length in zip(starts, size, strict=True)]
+    indices = [reflect_indices(s, 5, length) for s, length in zip(starts, size, strict=True)]
     expected = array[(..., *np.ix_(*indices))]
     assert np.array_equal(cut(array, indices), expected)
 
@@ -147,7 +148,7 @@ def test_what_is_cut_from_a_memory_map_is_a_copy_in_memory(tmp_path):
     np.save(tmp_path / "a.npy", sample.image)
     mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
     for start in (3, -3):
-        indices = [mirrored_indices(start, 5, 20)] * 2
+        indices = [reflect_indices(start, 5, 20)] * 2
         piece = cut(mapped, indices)
         assert np.array_equal(piece, cut(sample.image, indices))
         assert not np.shares_memory(piece, mapped)
