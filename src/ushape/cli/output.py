@@ -30,7 +30,11 @@ LabelsOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu or cuda.")]
 DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="Folder with images/ and labels/.")
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="Folder with images/ and labels/, or laid out otherwise; or a table of paths.",
+    ),
 ]
 
 

@@ -73,7 +73,9 @@ LabelFolderOption = Annotated[
 LayoutOption = Annotated[
     str | None,
     typer.Option(
-        metavar="KIND", help="How DATA is laid out (docs/layouts.md). Default: by itself."
+        metavar="KIND",
+        help="How DATA is laid out: folders, nnunet, msd, case-folders, pairs or manifest. "
+        "Default: it is recognised.",
     ),
 ]
 StackOption = Annotated[
@@ -96,7 +98,12 @@ AugmentOption = Annotated[
     ),
 ]
 FoldsOption = Annotated[
-    int | None, typer.Option(metavar="N", min=2, help="Divide the cases into N folds, by chance.")
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=2,
+        help="Divide the cases into N folds, by chance and always alike (nnU-Net's).",
+    ),
 ]
 FoldOption = Annotated[
     int | None,
@@ -146,7 +153,7 @@ def train(
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Train on a folder of images and label pictures, and report how good the result is.
+    """Train on a folder of images and labels, and report how good the result is.
 
     Cases that cannot be used are listed and left out (exit code 1).
 
