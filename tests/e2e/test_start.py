@@ -105,7 +105,7 @@ def test_help_comes_at_once():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_outside_training_says_what_is_kept(
-    number, cli, tiny_run, tiny_data, tmp_path, monkeypatch
+    number, cli, tiny_run, tiny_data, tmp_path, monkeypatch, request
 ):
     def stop_at_the_third(predictor, cases, out, *, progress, **options):
         def watch(done, total, name):
@@ -115,6 +115,9 @@ def test_a_stop_outside_training_says_what_is_kept(
 
         return predict_cases(predictor, cases, out, progress=watch, **options)
 
+    if number == signal.SIGINT:  # a shell lets what it starts in the background ignore it
+        before = signal.signal(number, signal.default_int_handler)
+        request.addfinalizer(lambda: signal.signal(number, before))
     monkeypatch.setattr("ushape.predict.predict_cases", stop_at_the_third)
     result = cli("predict", tiny_run, tiny_data, "--out", tmp_path)
     assert result.code == 3

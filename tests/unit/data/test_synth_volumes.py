@@ -14,10 +14,11 @@ THICK = (4.0, 1.0, 1.0)
 PICTURES = {
     "membrane": (737692, 3842),
     "cells": (281846, 1847),
-    "discs": (304650, 761),
+    "discs": (310452, 752),
     "lines": (341725, 116),
 }
-"""Sum of the image and pixels above 0 in the label, of the first release that drew them."""
+"""Sum of the image and pixels above 0 in the label, of the first release that drew them; discs of the one
+in which fewer protrude."""
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_only_the_ratio_of_the_edges_matters():
 def test_pictures_are_what_they_were_before_there_were_volumes(kind):
     image, label = make_case(kind, (64, 80), 0)
     # Another order of random numbers changes these by per cents, another machine by rounding.
-    assert (image.sum(), (label > 0).sum()) == pytest.approx(PICTURES[kind], rel=1e-3)
+    assert (int(image.sum()), int((label > 0).sum())) == pytest.approx(PICTURES[kind], rel=1e-3)
 
 
 @pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), THICK, (1.0, 2.0, 1.0)])

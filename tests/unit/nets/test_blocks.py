@@ -41,8 +41,9 @@ def test_layers_stand_in_the_order_convolution_norm_activation() -> None:
     kit = kit_of(3, norm="instance", activation="elu")
     block = build_block(kit, 1, PlainBlock((2, 3), (1, 3, 3)))
 
-    names = [type(layer).__name__ for unit in block for layer in unit]
-    assert names == ["Conv3d", "InstanceNorm3d", "ELU"] * 2
+    layers = [layer for unit in block for layer in unit]
+    kinds = [nn.Conv3d, nn.InstanceNorm3d, nn.ELU] * 2
+    assert all(isinstance(*pair) for pair in zip(layers, kinds, strict=True))
     assert block[0].conv.padding == (0, 1, 1)
     assert block[0].norm.affine
 
