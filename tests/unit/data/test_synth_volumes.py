@@ -17,8 +17,8 @@ PICTURES = {
     "discs": (310452, 752),
     "lines": (341725, 116),
 }
-"""Sum of the image and pixels above 0 in the label, of the first release that drew them; discs of the one
-in which fewer protrude."""
+"""Sum of the image and pixels above 0 in the label, of the first release that drew them; of discs,
+of the one in which fewer protrude."""
 
 
 @pytest.fixture(scope="module")
