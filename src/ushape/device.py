@@ -100,8 +100,21 @@ def _container_memory() -> tuple[int, int] | None:
             )
         except OSError:
             continue
-        return (int(limit), int(used)) if limit.isdecimal() and used.isdecimal() else None
+        if not (limit.isdecimal() and used.isdecimal()):
+            return None
+        return int(limit), max(int(used) - _cached_bytes(Path(used_file)), 0)
     return None
+
+
+def _cached_bytes(used_file: Path) -> int:
+    """Return how much of what is used holds files that were read: it is given back on demand."""
+    try:
+        text = used_file.with_name("memory.stat").read_text("ascii")
+    except OSError:
+        return 0
+    found = dict(re.findall(r"^(\w+) (\d+)$", text, re.MULTILINE))
+    total = "total_" if "total_inactive_file" in found else ""  # control groups 1 have both
+    return sum(int(found.get(f"{total}{kind}_file", 0)) for kind in ("inactive", "active"))
 
 
 def channels_last(spatial_dims: int) -> torch.memory_format:

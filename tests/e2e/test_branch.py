@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 
 import pytest
 import torch
@@ -118,3 +119,20 @@ def test_a_start_that_is_not_there_is_told_before_anything_is_written(
     assert result.code == 2
     assert "no such file or folder" in result.error
     assert not (tmp_path / "run").exists()
+
+
+def test_a_run_goes_on_without_the_model_that_it_started_from(cli, discs, tmp_path):
+    start, out = tmp_path / "start", tmp_path / "run"
+    shutil.copytree(discs / "run", start)
+    words = ("train", discs / "data", "--out", out)
+    begun = cli(*words, "--config", start / "config.yaml", "--start-from", start, "--steps", 1)
+    assert begun.code in (0, 1), begun.err
+    shutil.rmtree(start)
+
+    result = cli(*words, "--resume")
+    assert result.code in (0, 1), result.err
+
+    (out / "fold_0" / "state.pt").unlink()  # without weights of its own it needs them again
+    refused = cli(*words, "--resume")
+    assert refused.code == 2
+    assert "no such file or folder" in refused.error

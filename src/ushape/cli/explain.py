@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ushape.cli.output import JsonOption, print_json, print_problems, progress_bar
+from ushape.cli.predict import SpacingOption, parse_voxel
 
 
 def explain(
@@ -26,6 +27,7 @@ def explain(
             "them the prediction is explained, and no branch can be advised.",
         ),
     ] = None,
+    spacing: SpacingOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show where a network's features respond to each class, and whether a branch would help.
@@ -35,8 +37,16 @@ def explain(
     from ushape.data.layouts import find_images
     from ushape.explain import explain_files
 
+    spacing_mm = parse_voxel(spacing)
     with progress_bar("explaining") as progress:
-        found = explain_files(model, find_images(images), out, truth=label, progress=progress)
+        found = explain_files(
+            model,
+            find_images(images),
+            out,
+            truth=label,
+            spacing_mm=spacing_mm,
+            progress=progress,
+        )
     problems = [str(problem) for problem in found.problems]
     if json:
         written = [str(path) for path in found.written]

@@ -15,6 +15,14 @@ from ushape.cli.output import (
     progress_bar,
 )
 
+SpacingOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ZxYxX",
+        help="Voxel edges of volumes and stacks whose files do not tell: 3x1x1, 50x4x4nm.",
+    ),
+]
+
 
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run folder, or a model file.")],
@@ -34,13 +42,7 @@ def predict(
             "that of the image.",
         ),
     ] = None,
-    spacing: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ZxYxX",
-            help="Voxel edges of volumes and stacks whose files do not tell: 3x1x1, 50x4x4nm.",
-        ),
-    ] = None,
+    spacing: SpacingOption = None,
     probabilities: Annotated[
         bool,
         typer.Option(
@@ -93,7 +95,9 @@ def predict(
         columns=columns,
         thresholds=parse_thresholds(threshold or []),
     )
-    cases = find_inputs(images, num_channels=predictor.num_channels)
+    cases = find_inputs(
+        images, num_channels=predictor.num_channels, channel_names=predictor.channel_names
+    )
     done = 0
     with progress_bar("predicting") as progress:
 

@@ -332,7 +332,8 @@ class WeightMapConfig:
     Attributes:
         use: Whether the loss is weighted so.
         w0: Height of the weights in gaps.
-        sigma: Their width, in pixels.
+        sigma: Their width, in pixels; in volumes whose files tell a spacing, in edges of a voxel
+            along its finest axis, so that a gap across thick slices counts by its true width.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT

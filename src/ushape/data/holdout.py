@@ -137,7 +137,8 @@ def hold_out_fraction(
 def _units(ids: Sequence[str], facts: CaseFacts) -> Units:
     units: Units = {}
     lone = "the stack" if facts.is_stack else None
-    for case in sorted(ids, key=natural_key):
+    # Slices are given in the order of their places, which names need not have.
+    for case in ids if facts.is_stack else sorted(ids, key=natural_key):
         units.setdefault(facts.groups.get(case) or lone or case, []).append(case)
     return units
 

@@ -45,7 +45,7 @@ def choose_cases(
     `ushape.data.holdout`.
 
     Args:
-        ids: All cases.
+        ids: All cases; slices in the order of their places.
         selection: The text.
         seed: Changes what a fraction takes; folds have a seed of their own.
         facts: What fractions and folds respect: subjects, stacks, classes.

@@ -65,11 +65,13 @@ def place_on(
     turned = _turn(prediction, truth.grid)
     if turned is not None:
         return turned
-    if not is_resampled:
+    can_resample = None not in (truth.grid.spacing_mm, prediction.grid.spacing_mm)
+    if not (is_resampled and can_resample):
+        remedy = ", or resample with --align" if can_resample else ""
         raise DataError(
             f"{prediction.path}: {prediction.grid.difference(truth.grid)} of the truth "
             f"{truth.path} ({'y x' if is_flat else 'z y x'}); predict the "
-            "image that the truth belongs to, or resample with --align"
+            f"image that the truth belongs to{remedy}"
         )
     masks = [_resample(prediction, m.view(np.uint8), truth.grid) for m in prediction.masks]
     numbers = prediction.numbers

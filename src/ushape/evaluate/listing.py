@@ -16,11 +16,6 @@ def name_some(names: Iterable[str]) -> str:
     return ", ".join(listed[:3]) + (" ..." if len(listed) > 3 else "")
 
 
-def find_label(folder: Path, name: str, suffix: str) -> Path:
-    """Find the label file of a case, whatever its ending; where there is none, name one."""
-    return label_files(folder).get(name, folder / f"{name}{suffix}")
-
-
 def class_folders(folder: Path) -> list[str]:
     """Name the folders of masks in a folder, in natural order."""
     inner = (entry for entry in entries_of(folder) if entry.is_dir() and not is_label(entry))

@@ -11,6 +11,7 @@ from typing import Any
 from ushape.bundle import Bundle, load_bundle
 from ushape.config.load import load_config
 from ushape.data.fine import coarse_table
+from ushape.data.inputs import Spacing
 from ushape.data.layouts import Problem
 from ushape.errors import ConfigError, DataError
 from ushape.explain import tables
@@ -55,6 +56,7 @@ def explain_files(
     out: str | Path,
     *,
     truth: str | Path | None = None,
+    spacing_mm: Spacing | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Explanation:
     """Show where the features of a model respond to every class, and advise on a branch.
@@ -67,16 +69,18 @@ def explain_files(
         images: Files; of more than 16, as many are taken evenly.
         out: Folder to write to.
         truth: Label file or folder; without it the network's own prediction is explained.
+        spacing_mm: Voxel edges, z y x, of volumes and stacks whose files do not tell them.
         progress: Called with (passes done, passes in all).
 
     Raises:
         BundleError: There is no model, or it is damaged.
+        ConfigError: A spacing is given and the model takes pictures.
         DataError: No image can be used, or none holds a class.
         StorageError: A file cannot be written.
     """
     bundle = load_bundle(model)
     header, spatial_dims = bundle.header, bundle.network.spec.kit.spatial_dims
-    chosen, count = find_chosen(images, header, spatial_dims)
+    chosen, count = find_chosen(images, header, spatial_dims, spacing_mm)
     cases, problems = read_cases(
         chosen, None if truth is None else Path(truth), header, spatial_dims
     )

@@ -20,12 +20,14 @@ class Case(NamedTuple):
         image: Prepared for the network, shape (C, *size).
         masks: True masks of the foreground classes, shape (K, *size); None: use the prediction.
         void: Pixels that count nowhere, shape (*size), or None.
+        spacing_mm: Edges of a voxel; None of pictures, and where nobody told them.
     """
 
     name: str
     image: Image
     masks: Masks | None = None
     void: npt.NDArray[np.bool_] | None = None
+    spacing_mm: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ def draw(found: ClassResponse, picture: ClassPicture, *, has_truth: bool) -> byt
 
     Args:
         found: Its numbers.
-        picture: Its maps. Of a volume, the slice with most of the class is shown.
+        picture: Its maps. Of a volume, the slice with most of the class is shown, its voxels as
+            long and as wide as they are.
         has_truth: Whether the outlines are true or predicted.
 
     Returns:
@@ -54,7 +55,7 @@ def draw(found: ClassResponse, picture: ClassPicture, *, has_truth: bool) -> byt
     num_columns = max(4, 2 * len(columns))
     flat = _Flat(picture)
     best = max(found.nodes, key=lambda node: np.nan_to_num(node.probe.dice, nan=-1.0)).name
-    style: Any = _STYLE
+    style: Any = {**_STYLE, "image.aspect": flat.stretch}
     with mpl.rc_context(style):
         height = (_PANEL * flat.aspect + 0.2) * (len(levels) + 1) + 0.3
         figure = Figure(figsize=(_PANEL * num_columns, height), layout="constrained")
@@ -90,7 +91,9 @@ class _Flat:
         self.limits = picture.limits
         low, high = np.percentile(self.image, (0.5, 99.5))
         self.range = (float(low), float(max(high, low + 1e-6)))
-        self.aspect = self.image.shape[0] / self.image.shape[1]
+        edges = picture.case.spacing_mm
+        self.stretch = 1.0 if edges is None else edges[-2] / edges[-1]  # a pixel's height to width
+        self.aspect = self.stretch * self.image.shape[0] / self.image.shape[1]
 
     def plane(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         chosen: npt.NDArray[Any] = values[self._slice]

@@ -9,7 +9,7 @@ from pathlib import Path
 from ushape.bundle import BundleHeader
 from ushape.data.case_image import read_case_header
 from ushape.data.fine import coarse_masks
-from ushape.data.inputs import understand_inputs
+from ushape.data.inputs import Spacing, understand_inputs
 from ushape.data.io import format_of, split_channel
 from ushape.data.layouts import (
     CaseFiles,
@@ -30,7 +30,10 @@ MOST_IMAGES = 16
 
 
 def find_chosen(
-    images: Sequence[Path], header: BundleHeader, spatial_dims: int
+    images: Sequence[Path],
+    header: BundleHeader,
+    spatial_dims: int,
+    spacing_mm: Spacing | None = None,
 ) -> tuple[tuple[CaseFiles, ...], int]:
     """Make cases of image files, and take at most `MOST_IMAGES`, evenly over the list.
 
@@ -39,16 +42,21 @@ def find_chosen(
             volumes the pictures of a folder are slices of stacks.
         header: Of the model.
         spatial_dims: Axes of the images that it takes.
+        spacing_mm: Voxel edges, z y x, of volumes and stacks whose files do not tell them.
 
     Returns:
         The cases, without labels, and how many there were.
 
     Raises:
+        ConfigError: A spacing is given and the model takes pictures.
         DataError: An image lacks channels.
     """
     channels = header.preprocess.channels
     cases, _ = understand_inputs(
-        join_files(images, num_channels=channels), spatial_dims=spatial_dims, num_channels=channels
+        join_files(images, num_channels=channels),
+        spatial_dims=spatial_dims,
+        num_channels=channels,
+        spacing_mm=spacing_mm,
     )
     count = min(len(cases), MOST_IMAGES)
     return tuple(cases[number * len(cases) // count] for number in range(count)), len(cases)
@@ -93,12 +101,13 @@ def _read(files: CaseFiles, header: BundleHeader, spatial_dims: int) -> Case:
         raise DataError(f"{files.image}: it is {given}, this model takes {taken}: give such")
     sample = read_sample(files, header.labels, header.preprocess)
     if sample.target is None:
-        return Case(sample.id, sample.image)
+        return Case(sample.id, sample.image, spacing_mm=sample.spacing_mm)
     if header.fine is None:
         masks = class_masks(sample.target, header.labels)
     else:
         masks = coarse_masks(sample.target, header.labels, header.fine)
-    return Case(sample.id, sample.image, masks, void_mask(sample.target, header.labels))
+    void = void_mask(sample.target, header.labels)
+    return Case(sample.id, sample.image, masks, void, sample.spacing_mm)
 
 
 def _pair(images: Sequence[CaseFiles], truth: Path) -> list[CaseFiles | Problem]:

@@ -191,7 +191,8 @@ def _count_pairs(found: Sizes, true: Sizes) -> tuple[Sizes, Sizes, Sizes]:
     meets = (found != 0) | (true != 0)
     num_outside = found.size - int(np.count_nonzero(meets))
     num_names = int(true.max()) + 1
-    pairs = found[meets].astype(np.int64) * num_names + true[meets]
+    # Without the second cast numbers of 64 bits without a sign would make floats of both.
+    pairs = found[meets].astype(np.int64) * num_names + true[meets].astype(np.int64)
     if (int(found.max()) + 1) * num_names <= max(found.size, _FEW_PAIRS):
         table = np.bincount(pairs)
         pairs = np.flatnonzero(table)

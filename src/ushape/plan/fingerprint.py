@@ -24,7 +24,7 @@ class Fingerprint:
         name: The folder's name.
         root: The folder.
         layout: The folders that were recognised.
-        case_ids: Usable cases, in natural order.
+        case_ids: Usable cases, in natural order; slices in the order of their places.
         median_size: Median of each spatial axis, pixels.
         smallest_size: Smallest of each axis.
         largest_size: Largest of each axis.

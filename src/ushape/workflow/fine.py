@@ -46,7 +46,8 @@ def with_contacts(
     holding = [case for case in cases if numbers & set(known.get(case.id, ()))]
     counts: Counter[str] = Counter()
     for case in holding[:: -(-len(holding) // MOST_CASES) or 1]:
-        target = read_sample(case, table, PreprocessConfig(fingerprint.channels)).target
+        plain = PreprocessConfig(fingerprint.channels)
+        target = read_sample(case, table, plain, align=request.align).target
         assert target is not None, "cases that hold a class are labelled"
         counts.update(count_contacts(target, table, [n for n in small if n in table.names]))
     return replace(fingerprint, contacts=dict(counts))

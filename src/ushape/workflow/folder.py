@@ -51,6 +51,11 @@ class RunFolder:
         return self.root / "fold_0"
 
     @property
+    def state(self) -> Path:
+        """What training goes on from; there as soon as it was saved once."""
+        return self.fold / "state.pt"
+
+    @property
     def best(self) -> Path:
         """The best model."""
         return self.fold / "best.safetensors"

@@ -84,8 +84,18 @@ def prepare_plan(
     wishes: Wishes,
     device: str,
     progress: Callable[[int, int], None] | None,
+    *,
+    has_weights: bool = False,
 ) -> Prepared:
-    """Read a data set once and plan a run on it."""
+    """Read a data set once and plan a run on it.
+
+    Args:
+        data: As of `train`.
+        wishes: What is asked for.
+        device: As of `train`.
+        progress: Called with (cases read, cases in all).
+        has_weights: A run goes on that has weights of its own, so that no model is started from.
+    """
     facts = find_device(device)
     request = wishes.request
     layout = find_cases(
@@ -111,7 +121,7 @@ def prepare_plan(
         run_plan = plan_run(fingerprint, split, request, facts, speed)
     except ShapeError as error:
         raise ConfigError(f"patch.size: {error}") from error
-    check_plan(run_plan)
+    check_plan(run_plan, has_weights=has_weights)
     return Prepared(run_plan, scan, facts, layout)
 
 
@@ -140,8 +150,12 @@ def _split(layout: Layout, fingerprint: Fingerprint, request: Request) -> Split:
     )
 
 
-def check_plan(run_plan: Plan) -> None:
+def check_plan(run_plan: Plan, *, has_weights: bool = False) -> None:
     """Find now, before anything is written, what would fail when training starts.
+
+    Args:
+        run_plan: All settings.
+        has_weights: No model is started from.
 
     Raises:
         ConfigError: The loss does not fit the classes, the tiles do not fit the network, or the
@@ -155,7 +169,7 @@ def check_plan(run_plan: Plan) -> None:
     spec = make_spec(
         model.name, in_channels=model.in_channels, classes=model.classes, **model.options
     )
-    if config.train.start_from is not None:
+    if config.train.start_from is not None and not has_weights:
         take_weights(build_network(spec), config.train.start_from, config.preprocess)
     geometry = geometry_of(spec)
     if fine_head(spec) is not None:

@@ -99,15 +99,19 @@ def train(
     """
     watcher = observer or Silence()
     files = [Path(config)] if config else []
+    has_weights = False
     if out:
         begun = RunFolder(Path(out))
+        has_weights = is_resumed and begun.state.exists()
         check_folder(begun, is_resumed=is_resumed)
         if begun.config.exists():
             files.insert(0, begun.config)
             recorded, model = load_config(begun.config).model.name, asks.get("model")
             if model not in (None, recorded):
                 raise cannot_go_on(begun, "model.name", recorded, model)
-    prepared = prepare_plan(data, read_wishes(files, asks), device, watcher.preparing)
+    prepared = prepare_plan(
+        data, read_wishes(files, asks), device, watcher.preparing, has_weights=has_weights
+    )
     folder = RunFolder(Path(out) if out else free_folder(prepared.plan))
     prepared = replace(prepared, plan=resume_or_begin(folder, prepared.plan))
     if on_plan:

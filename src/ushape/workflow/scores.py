@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from ushape.data.case_image import read_case_header
@@ -24,9 +25,12 @@ from ushape.evaluate import (
     summarise,
 )
 from ushape.evaluate.find import RECORD
-from ushape.evaluate.listing import find_label
+from ushape.evaluate.listing import label_files
 from ushape.labels import LabelTable
 from ushape.predict.write import written_form
+
+Listing = Callable[[Path], Mapping[str, Path]]
+"""Lists the label files of a folder by case."""
 
 
 def evaluate_run(
@@ -66,29 +70,35 @@ def evaluate_run(
     return summarise(scored, table, regions=side, problems=problems, settings=scorer.settings)
 
 
-def predicted_files(predictions: Path, case: CaseFiles, table: LabelTable) -> CaseFiles:
+def predicted_files(
+    predictions: Path, case: CaseFiles, table: LabelTable, listed: Listing = label_files
+) -> CaseFiles:
     """Say where the prediction of a case lies: the same case with what was predicted as its labels.
 
-    A stack whose slices were written one by one has its predictions in `planes`.
+    A stack whose slices were written one by one has its predictions in `planes`. Where there is no
+    file, the one is named that `ushape predict` would write.
+
+    Args:
+        predictions: Folder of what was predicted.
+        case: Of the data set.
+        table: The classes.
+        listed: How folders are listed; for many cases one that remembers.
     """
-    if case.planes and not _exists(predictions, case.id, table):
-        planes = tuple(predicted_files(predictions, plane, table) for plane in case.planes)
+    form = written_form(table)
+    names = [entry.name for entry in table.foreground]
+    first = predictions / names[0] if form == "folders" else predictions
+    if case.planes and case.id not in listed(first):
+        planes = tuple(predicted_files(predictions, plane, table, listed) for plane in case.planes)
         return replace(case, label=None, masks=(), planes=planes)
-    if written_form(table) == "folders":
-        names = (entry.name for entry in table.foreground)
-        masks = tuple(
-            ClassMask(name, find_label(predictions / name, case.id, ".png")) for name in names
-        )
+
+    def find(folder: Path, suffix: str) -> Path:
+        return listed(folder).get(case.id, folder / f"{case.id}{suffix}")
+
+    if form == "folders":
+        masks = tuple(ClassMask(name, find(predictions / name, ".png")) for name in names)
         return replace(case, label=None, masks=masks, planes=())
-    suffix = ".tif" if written_form(table) == "channels" else ".png"
-    return replace(case, label=find_label(predictions, case.id, suffix), masks=(), planes=())
-
-
-def _exists(predictions: Path, name: str, table: LabelTable) -> bool:
-    folder = predictions
-    if written_form(table) == "folders":
-        folder = predictions / table.foreground[0].name
-    return find_label(folder, name, ".png").exists()
+    label = find(predictions, ".tif" if form == "channels" else ".png")
+    return replace(case, label=label, masks=(), planes=())
 
 
 def _predicted(table: LabelTable, dims: int) -> Reading:
@@ -114,10 +124,10 @@ def _pairs(
     predictions: Path, cases: Sequence[CaseFiles], table: LabelTable
 ) -> tuple[list[CasePair], list[str]]:
     """Join predictions and truth; what was not predicted is a problem."""
-    failed = _failed(predictions)
+    failed, listed = _failed(predictions), cache(label_files)
     pairs, problems = [], []
     for case in cases:
-        found = files_of(predicted_files(predictions, case, table))
+        found = files_of(predicted_files(predictions, case, table, listed))
         why = failed.get(str(case.image))
         if why is not None:
             problems.append(f"{case.image}: was not predicted ({why})")

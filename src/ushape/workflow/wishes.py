@@ -202,7 +202,7 @@ def _lay_over(weak: Mapping[str, Any], strong: Mapping[str, Any]) -> dict[str, A
         kept = {key: value for key, value in kept.items() if key not in SCHEDULE}
     name = kept.get("model.name")
     if name is not None and strong.get("model.name", name) != name:
-        kept = {k: v for k, v in kept.items() if not k.startswith("model.options.")}
+        kept = {k: v for k, v in kept.items() if not k.startswith(("model.options.", "fine."))}
     return {**kept, **strong}
 
 

@@ -56,6 +56,16 @@ def test_rand_equals_counting_every_pair(pair):
 
 
 @QUICK
+@given(pictures(3), st.sampled_from([np.uint8, np.uint32, np.uint64, np.int16]))
+def test_the_type_of_the_numbers_changes_nothing(pair, kind):
+    """Of `uint64` and `int64` NumPy makes floats, which cannot be counted."""
+    prediction, reference = pair
+    expected = adapted_rand(prediction, reference)
+    np.testing.assert_equal(adapted_rand(prediction.astype(kind), reference), expected)
+    np.testing.assert_equal(adapted_rand(prediction, reference.astype(kind)), expected)
+
+
+@QUICK
 @given(pictures(3))
 def test_rand_equals_scikit_image_without_predicted_zeros(pair):
     prediction, reference = pair[0] + 1, pair[1]

@@ -48,6 +48,39 @@ def test_a_folder_of_scans(cli, model, scans, tmp_path):
         assert set(np.unique(sitk.GetArrayFromImage(labels))) <= {0, 7}
 
 
+def test_channels_in_another_order_are_found_by_name(cli, tmp_path):
+    """A manifest with the columns of the training, and one with the same in another order."""
+    names = ("T1", "FLAIR")
+    header = BundleHeader(
+        TABLE, PreprocessConfig(2), TilingConfig((8, 16, 16)), channel_names=names
+    )
+    network = ushape.build("unet_padding", spatial_dims=3, width=2, levels=3, in_channels=2)
+    save_bundle(tmp_path / "model.safetensors", network, header)
+    for name in names:
+        values = RNG.normal(size=(1, 5, 9, 12)).astype(np.float32)
+        write_volume(tmp_path / f"{name}.npy", values, Grid.of((5, 9, 12)))
+    tables = {
+        "same": "id,image_T1,image_FLAIR\na,T1.npy,FLAIR.npy\n",
+        "moved": "id,image_FLAIR,image_t1\na,FLAIR.npy,T1.npy\n",
+    }
+    found = {}
+    for name, table in tables.items():
+        (tmp_path / f"{name}.csv").write_text(table)
+        out = ("--out", tmp_path / name, "--probabilities", "--format", "npz")
+        result = cli("predict", tmp_path / "model.safetensors", tmp_path / f"{name}.csv", *out)
+        assert result.code == 0, result.err
+        with np.load(tmp_path / name / "a.probabilities.npz") as file:
+            found[name] = {key: file[key] for key in file}
+    for key, values in found["same"].items():
+        np.testing.assert_array_equal(found["moved"][key], values)
+    (tmp_path / "other.csv").write_text("id,image_T1,image_T2\na,T1.npy,FLAIR.npy\n")
+    out = ("--out", tmp_path / "other")
+    result = cli("predict", tmp_path / "model.safetensors", tmp_path / "other.csv", *out)
+    assert result.code == 2
+    assert "the model takes T1, FLAIR, but FLAIR is missing" in result.err
+    assert not (tmp_path / "other").exists()
+
+
 def test_another_format_and_probabilities(cli, model, scans, tmp_path):
     options = ("--format", "nrrd", "--probabilities", "--json")
     result = cli("predict", model, scans / "0.nii.gz", "--out", tmp_path / "out", *options)

@@ -134,6 +134,16 @@ def test_of_stacks_the_last_slices_of_each_are_held_out():
     assert "last block 24-29" in chosen.reason
 
 
+def test_slices_are_neighbours_by_place_and_not_by_name():
+    ids = ["d", "a", "e", "b", "f", "c"]  # in the order of a manifest's column `slice`
+    facts = CaseFacts(groups=dict.fromkeys(ids, "one"), is_stack=True)
+    last = choose_cases(ids, "0.3", facts=facts)
+    assert set(last.ids) == {"f", "c"}
+    assert "last block f-c" in last.reason
+    folds = [choose_cases(ids, f"fold {n} of 3", facts=facts).ids for n in range(3)]
+    assert [set(fold) for fold in folds] == [{"d", "a"}, {"e", "b"}, {"f", "c"}]
+
+
 def test_folds_of_stacks_are_stacks_or_blocks_of_slices():
     facts = CaseFacts(groups=SLICES, is_stack=True)
     whole = choose_cases(list(SLICES), "fold 0 of 2", facts=facts)

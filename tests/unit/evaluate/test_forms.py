@@ -317,6 +317,17 @@ def test_other_grids_are_refused_with_numbers_or_resampled(scenes, tmp_path):
     )
 
 
+@pytest.mark.parametrize("is_resampled", [False, True])
+def test_pictures_of_other_sizes_are_not_told_to_be_resampled(tmp_path, is_resampled):
+    for folder, size in (("p", 8), ("t", 16)):
+        (tmp_path / folder).mkdir()
+        picture = np.eye(size, dtype=np.uint8) * 255
+        Image.fromarray(picture).save(tmp_path / folder / "a.png")
+    with pytest.raises(DataError, match="size 8 x 8 against 16 x 16") as told:
+        evaluate_folders(tmp_path / "p", tmp_path / "t", is_resampled=is_resampled)
+    assert "--align" not in str(told.value)
+
+
 def test_classes_that_differ_are_named_on_both_sides(scenes, tmp_path):
     prediction, truth = scenes.draw(12, FLAT)
     scenes.folders(tmp_path / "p", "a", prediction)

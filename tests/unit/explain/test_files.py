@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 import ushape
@@ -212,3 +213,52 @@ def test_a_model_of_pictures_and_a_volume(volumes):
     cases, problems = read(sorted((volumes / "imagesTr").iterdir()), None, HEADER, 2)
     assert cases == []
     assert problems[0].message == "it is a volume, this model takes pictures: give such"
+
+
+def test_pixels_are_shown_as_long_as_they_are(volumes, monkeypatch):
+    """The spacing comes from the file; between slices it does not matter here."""
+    figures = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure,
+        "savefig",
+        lambda self, *args, **more: figures.append(self) or save(self, *args, **more),
+    )
+    heights = []
+    for edges in ((5.0, 1.0, 1.0), (5.0, 2.0, 1.0)):
+        image = volumes / f"{edges[1]}.nii.gz"
+        values = np.random.default_rng(1).normal(size=(1, 6, 16, 32)).astype(np.float32)
+        write_volume(image, values, Grid.of(values.shape[1:], edges))
+        mask = np.zeros(values.shape[1:], np.uint8)
+        mask[2:4, 4:9, 8:20] = 255
+        label = volumes / f"label-{edges[1]}.nii.gz"
+        write_label_volume(label, mask, Grid.of(mask.shape, edges))
+        explain_files(volumes / "model.safetensors", [image], volumes / "out", truth=label)
+        figure = figures.pop()
+        aspects = [axis.get_aspect() for axis in figure.axes if axis.images]
+        assert len(aspects) > 10
+        assert aspects == pytest.approx([edges[1]] * len(aspects))
+        heights.append(figure.get_figheight())
+    assert heights[1] > 1.5 * heights[0], "room for them"
+
+
+def test_a_spacing_that_the_files_do_not_tell(cli, volumes, pictures, model):
+    header = BundleHeader(
+        TABLE, PreprocessConfig(1, spacing_mm=(1.0, 1.0, 1.0)), TilingConfig((8, 24, 24))
+    )
+    network = ushape.build("unet_padding", spatial_dims=3, width=4, levels=3)
+    save_bundle(volumes / "resampling.safetensors", network, header)
+    values = np.random.default_rng(1).normal(size=(1, 6, 16, 16)).astype(np.float32)
+    write_volume(volumes / "a.npy", values, Grid.of(values.shape[1:]))
+    (case,), _ = find_chosen([volumes / "a.npy"], header, 3, (2.0, 1.0, 1.0))
+    (found,), problems = read_cases([case], None, header, 3)
+    assert problems == []
+    assert found.image.shape == (1, 12, 16, 16)
+    assert found.spacing_mm == (1.0, 1.0, 1.0)
+    command = ("explain", volumes / "resampling.safetensors", volumes / "a.npy")
+    out = ("--out", volumes / "found")
+    assert "does not say its spacing" in cli(*command, *out).err
+    assert "does not say its spacing" not in cli(*command, *out, "--spacing", "2x1x1").err
+    picture = images(pictures)[0]
+    result = cli("explain", model, picture, *out, "--spacing", "2x1x1")
+    assert "takes pictures" in result.err

@@ -118,3 +118,9 @@ def test_a_container_limits_the_memory(monkeypatch, tmp_path):
     facts = find_device("cpu")
     assert facts.memory_bytes == 3000
     assert free_memory_bytes(facts) == 2000
+    # What holds the data that were just read is free for who asks.
+    stat = tmp_path / "memory.stat"
+    stat.write_text("anon 300\nfile 700\nactive_file 200\ninactive_file 400\n")
+    assert free_memory_bytes(facts) == 2600
+    stat.write_text("active_file 1\ntotal_active_file 100\ntotal_inactive_file 400\n")
+    assert free_memory_bytes(facts) == 2500

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,3 +146,16 @@ def test_predicted_files_are_found_by_name(tmp_path):
     assert predicted_files(tmp_path, file, VALUES).label == path
     masks = predicted_files(tmp_path, file, MASKS).masks
     assert [mask.path for mask in masks] == [tmp_path / n / "a.png" for n in ("x", "y", "xy")]
+
+
+def test_the_predictions_are_listed_once(tmp_path, monkeypatch):
+    """Listed for every case, a folder of thousands would take minutes."""
+    cases = [case(tmp_path, str(number), labels(number)) for number in range(6)]
+    for number in range(6):
+        save(tmp_path / "p" / f"{number}.nii.gz", labels(number))
+    listings = []
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda self: listings.append(self) or iterdir(self))
+    found = evaluate_run(tmp_path / "p", tmp_path, cases, VALUES)
+    assert [one.classes["dice"] for one in found.cases] == [(1.0, 1.0)] * 6
+    assert listings == [tmp_path / "p"]

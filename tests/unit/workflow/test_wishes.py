@@ -20,6 +20,19 @@ def test_options_set_by_hand_stay_with_a_model_that_replaces_that_of_a_file(tmp_
     assert options == {"model.options.width": 4}  # those of the file went with its network
 
 
+def test_the_second_pass_of_a_file_goes_with_its_network(tmp_path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "model: {name: unet_padding}\nfine: {classes: [], within: null, cut_size: null}\n"
+    )
+
+    other = settings_of(file, settings={"fine.cuts": 4}, model="unet_fine_grained")
+    same = settings_of(file, model="unet_padding")
+
+    assert {k: v for k, v in other.items() if k.startswith("fine.")} == {"fine.cuts": 4}
+    assert {"fine.classes", "fine.within", "fine.cut_size"} <= set(same)
+
+
 def test_a_branch_may_be_for_any_class_before_the_classes_are_known() -> None:
     found = settings_of(settings={"model.options.branch_classes": [1, 3]}, model="unet_branch")
 

@@ -101,12 +101,18 @@ def _decode_pillow(path: Path) -> Raster:
     return raster
 
 
-def _upright(picture: Image.Image) -> Image.Image:
+def orientation_of(picture: Image.Image) -> int:
+    """Read how a picture has to be turned (EXIF's 1 to 8) from what is read of its file so far."""
     try:
-        orientation = picture.getexif().get(_ORIENTATION, 1)
+        # A PNG's own method decodes all pixels first.
+        return int(Image.Image.getexif(picture).get(_ORIENTATION, 1))
     except Exception:  # damaged camera notes must not hide a good picture
-        return picture
-    return ImageOps.exif_transpose(picture) if orientation in range(2, 9) else picture
+        return 1
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    is_turned = orientation_of(picture) in range(2, 9)
+    return ImageOps.exif_transpose(picture) if is_turned else picture
 
 
 def _split_alpha(samples: np.ndarray[Any, Any]) -> Raster:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from ushape.data.io.claims import checked_grid
-from ushape.data.io.decode import quiet_decoders
+from ushape.data.io.decode import orientation_of, quiet_decoders
 from ushape.data.io.read import read_image
 from ushape.data.io.sniff import check_pixels, sniff, unreadable
 from ushape.data.io.tiff_spacing import Spacing
@@ -21,6 +22,8 @@ _MODES = {
     "RGBA": (3, "u1"), "I;16": (1, "u2"), "I;16B": (1, "u2"), "I": (1, "f4"), "F": (1, "f4"),
 }  # fmt: skip
 _TURNED = range(5, 9)  # EXIF orientations that exchange height and width
+_NOTES = (b"Raw profile type exif", b"XML:com.adobe.xmp")
+"""Texts of a PNG that may hold an orientation, as its chunk eXIf may."""
 
 
 def open_picture(path: Path, spacing: Spacing | None = None) -> Source:
@@ -48,7 +51,9 @@ def _other(path: Path) -> tuple[tuple[int, int, int], np.dtype[np.generic]]:
             check_pixels(path, picture.width * picture.height)
             channels, name = _MODES.get(picture.mode, (0, ""))
             size = (picture.height, picture.width)
-            is_turned = picture.getexif().get(0x0112, 1) in _TURNED
+            if picture.format == "PNG" and _has_notes_behind(path):
+                picture.load()
+            is_turned = orientation_of(picture) in _TURNED
             mode = picture.mode
     except DataError:
         raise
@@ -61,6 +66,23 @@ def _other(path: Path) -> tuple[tuple[int, int, int], np.dtype[np.generic]]:
         raise unreadable(path, f"colour mode {mode}", "save it as grey or RGB")
     height, width = size[::-1] if is_turned else size
     return (channels, height, width), np.dtype(name)
+
+
+def _has_notes_behind(path: Path) -> bool:
+    """Look whether a PNG keeps an orientation behind its pixels, where only decoding finds it."""
+    is_behind = False
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            is_behind |= kind == b"IDAT"
+            start = b""
+            if is_behind and kind in (b"tEXt", b"zTXt", b"iTXt"):
+                start = file.read(min(length, max(map(len, _NOTES))))
+            if is_behind and (kind == b"eXIf" or start.startswith(_NOTES)):
+                return True
+            file.seek(length - len(start) + 4, 1)
+    return False
 
 
 def _tiff(path: Path) -> tuple[tuple[int, int, int], np.dtype[np.generic]]:

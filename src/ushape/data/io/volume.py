@@ -196,12 +196,14 @@ def check_one_image(header: Header) -> None:
         raise unreadable(
             header.path,
             f"it holds {header.num_frames} images one after another ({lengths})",
-            "save each as its own file, or say that they are channels of one image "
-            f'with axes="{as_channels}"',
+            "save each as its own file; if they are the channels of one image, name the channels "
+            "in dataset.json beside the data (docs/layouts.md), or read it in Python with "
+            f'axes="{as_channels}"',
         )
     if any(n > 1 for n, axis in zip(header.shape, header.axes, strict=True) if axis == "q"):
         raise unreadable(
             header.path,
             f"it does not say what its axes mean ({lengths.replace('q', '?')})",
-            'name them, slowest first, such as axes="czyx"',
+            "save it in a format that says so, such as OME-TIFF or .nii.gz, or read it in Python "
+            'with their names, slowest first, such as axes="czyx"',
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ushape.data.layouts.case_folder import IMAGE_WORDS, CaseFolder, look_into
 from ushape.data.layouts.cases import CaseFiles, ClassMask, Layout, Problem, Side, natural_key
+from ushape.data.layouts.channel_order import true_names
 from ushape.data.layouts.dataset_json import read_description
 from ushape.data.layouts.listing import (
     entries,
@@ -112,7 +113,7 @@ def _layout(
         parents[0] if len(parents) == 1 else root,
         "case-folders",
         described.wish if described else None,
-        (described.channel_names if described else ()) or roles,
+        true_names(described.channel_names if described else (), roles),
         split=split if len(set(split.values())) == 2 else {},
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,7 +40,8 @@ def find_cases(
         stack_mm: Voxel edges, z y x, where the images are the slices of stacks.
 
     Raises:
-        DataError: There is no such folder, or no image with a label in it.
+        DataError: There is no such folder, or no image with a label in it, or two cases would have
+            one name.
         ConfigError: The kind is not known, or does not go with the folder of labels.
     """
     root = Path(root).expanduser()
@@ -57,6 +58,7 @@ def find_cases(
     layout = (
         _recognised(root, endings) if kind is None else _said(root, endings, kind, label_folder)
     )
+    _check_names(layout.cases)
     if len(layout.channel_names) > 1:
         layout = replace(layout, cases=tuple(map(_with_frames, layout.cases)))
     if stack_mm is not None:
@@ -65,6 +67,18 @@ def find_cases(
     if layout.kind != "manifest" and len(groups) == 1:  # a folder around all, not a subject
         return replace(layout, cases=tuple(replace(case, group=None) for case in layout.cases))
     return layout
+
+
+def _check_names(cases: Sequence[CaseFiles]) -> None:
+    """Refuse a name that two cases would have: one would be taken for the other."""
+    seen: dict[str, CaseFiles] = {}
+    for case in cases:
+        before = seen.setdefault(case.id, case)
+        if before is not case:
+            raise DataError(
+                f"{case.image}: with its folder it is called {case.id!r}, and so is "
+                f"{before.image}: rename one, or write a manifest.csv with the column id"
+            )
 
 
 def _with_frames(case: CaseFiles) -> CaseFiles:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ushape.data.layouts.cases import CaseFiles, Layout, Problem, Side, natural_key
+from ushape.data.layouts.channel_order import true_names
 from ushape.data.layouts.channels import Joined, join_folders, join_numbered
 from ushape.data.layouts.class_masks import find_class_folders, join_masks
 from ushape.data.layouts.dataset_json import Description, read_description
@@ -122,7 +123,7 @@ def _joined(
         places[0].labels if len(places) == 1 else places[0].labels.parent,
         chosen,
         described.wish if described else None,
-        (described.channel_names if described else ()) or paired[0].channel_names,
+        true_names(described.channel_names if described else (), paired[0].channel_names),
         split=sides,
     )
 
@@ -182,13 +183,20 @@ def _images(
 
 
 def _named_apart(paired: Sequence[Paired]) -> tuple[list[CaseFiles], dict[str, Side]]:
-    """Join places; where a name stands in several, all names get that of their folder in front."""
+    """Join places; where a name stands in several, all names get that of their folder in front.
+
+    Where that stands in several sides too, all names get that of their side as well.
+    """
     counts = Counter(name for each in paired for name in each.image_names)
     is_apart = any(count > 1 for count in counts.values())
+    folders = Counter(each.place.group or each.place.side for each in paired)
+    is_twice = any(count > 1 for count in folders.values())
     cases, sides = [], {}
     for each in paired:
         place = each.place
         folder = place.group or place.side or ""
+        if is_twice and place.group and place.side:
+            folder = f"{place.side}_{place.group}"
         for case in each.cases:
             name = f"{folder}_{case.id}" if is_apart else case.id
             cases.append(replace(case, id=name))
@@ -202,7 +210,10 @@ def _name(root: Path, paired: Sequence[Paired]) -> str:
     first = paired[0].place
     images, labels = (path.relative_to(root).as_posix() for path in (first.images, first.labels))
     if first.group is not None:
-        images, labels = f"{first.images.parent.name}/*", f"{first.labels.parent.name}/*"
+        parents = (
+            path.parent.relative_to(root).as_posix() for path in (first.images, first.labels)
+        )
+        images, labels = (f"{parent}/*" for parent in parents)
     name = f"{images} + {labels}"
     if paired[0].class_names:
         name += f"/ ({', '.join(paired[0].class_names)})"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ushape.data.io import READ_FORMATS
 from ushape.data.layouts.case_folder import look_into
 from ushape.data.layouts.cases import CaseFiles, natural_key
+from ushape.data.layouts.channel_order import channel_order, is_named
 from ushape.data.layouts.listing import (
     content_of,
     folder_named,
@@ -67,30 +69,36 @@ def find_images(
     return tuple(images)
 
 
-def find_inputs(path_or_glob: str | Path, *, num_channels: int = 1) -> tuple[CaseFiles, ...]:
+def find_inputs(
+    path_or_glob: str | Path, *, num_channels: int = 1, channel_names: Sequence[str] = ()
+) -> tuple[CaseFiles, ...]:
     """Find the images to predict, as cases without labels.
 
     Channels in several files are joined where they can be told from images of their own: by their
     numbers (`_0000`) in nnU-Net's folders `imagesTr` and `imagesTs`, and elsewhere if every name
     has just as many of them as the model wants; as one folder for each channel; as one folder for
-    each case; or as a manifest says.
+    each case; or as a manifest says. Folders, files and columns with names are brought into the
+    order of the model's channels by these; those of other names are not used.
 
     Args:
         path_or_glob: As for `find_images`; also a manifest; a folder of one folder for each channel
             or for each case (which, if it could be both and is not called `images`).
         num_channels: Of the model.
+        channel_names: Their names, in the model's order, where somebody gave them.
 
     Raises:
         DataError: Nothing is found, or channels are missing.
     """
     path = Path(path_or_glob).expanduser()
+    # Three names for the colours of one file, or none for two files: they say nothing here.
+    names = tuple(channel_names) if len(channel_names) == num_channels else ()
     if path.is_file() and path.suffix.lower() in MANIFEST_SUFFIXES:
-        return _of_manifest(path, path)
+        return _of_manifest(path, path, names)
     if not path.is_dir() or is_image_folder(path) or has_images(path):
         return join_files(find_images(path_or_glob), num_channels=num_channels)
     manifest = find_manifest(path)
     if manifest is not None:
-        return _of_manifest(manifest, path)
+        return _of_manifest(manifest, path, names)
     place = folder_named(path, IMAGE_FOLDERS) or path
     folders = [folder for folder in inner_folders(place) if has_images(folder)]
     if has_images(place) or not folders:
@@ -98,28 +106,45 @@ def find_inputs(path_or_glob: str | Path, *, num_channels: int = 1) -> tuple[Cas
     are_cases = place == path and all(
         len(look_into(folder, READ_FORMATS).images) == num_channels for folder in folders
     )
-    if len(folders) == num_channels > 1 and not are_cases:
-        return _from_folders(folders)
-    return tuple(_from_case_folder(folder, num_channels) for folder in folders)
+    called = [folder.name for folder in folders]
+    if is_named(called, names) or (len(folders) == num_channels > 1 and not are_cases):
+        order = channel_order([(name,) for name in called], names, place)
+        return _from_folders([folders[number] for number in order])
+    return tuple(_from_case_folder(folder, num_channels, names) for folder in folders)
 
 
-def _of_manifest(path: Path, root: Path) -> tuple[CaseFiles, ...]:
+def _of_manifest(path: Path, root: Path, names: Sequence[str]) -> tuple[CaseFiles, ...]:
     """Take the images that a manifest names.
 
     Raises:
-        DataError: Some line is of no use: nothing to predict is passed over in silence.
+        DataError: Some line is of no use: nothing to predict is passed over in silence; or the
+            manifest names other channels than the model.
     """
     layout = read_manifest(path, root, needs_labels=False)
     wrong = next((each for each in layout.problems if each.severity == "error"), None)
     if wrong is not None:
         raise DataError(str(wrong))
-    return layout.cases
+    num_files = len(layout.cases[0].image_paths)  # that of all: others were refused
+    if len(layout.channel_names) != num_files:
+        return layout.cases
+    order = channel_order([(name,) for name in layout.channel_names], names, path)
+    return tuple(_reordered(case, order) for case in layout.cases)
 
 
-def _from_case_folder(folder: Path, num_channels: int) -> CaseFiles:
-    """Take all images of a folder that are called no labels for the channels of one case."""
+def _reordered(case: CaseFiles, order: Sequence[int]) -> CaseFiles:
+    paths = tuple(case.image_paths[number] for number in order)
+    return replace(case, image=paths[0], channels=paths if len(paths) > 1 else ())
+
+
+def _from_case_folder(folder: Path, num_channels: int, names: Sequence[str]) -> CaseFiles:
+    """Take the images of a folder that are called no labels for the channels of one case."""
     images = look_into(folder, READ_FORMATS).images
-    paths = [images[role] for role in sorted(images, key=natural_key)]
+    roles = sorted(images, key=natural_key)
+    if roles:
+        # Without a label beside it, t1_ce.nii may have lost what it has in common with t1.nii.
+        order = channel_order([(role, name_of(images[role])) for role in roles], names, folder)
+        roles = [roles[number] for number in order]
+    paths = [images[role] for role in roles]
     if len(paths) != num_channels:
         found = ", ".join(path.name for path in paths) or "no image"
         raise DataError(

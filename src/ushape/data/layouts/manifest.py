@@ -11,6 +11,7 @@ from pathlib import Path, PureWindowsPath
 
 from ushape.data.io import path_inside
 from ushape.data.layouts.cases import CaseFiles, ClassMask, Layout, Problem, Side, natural_key
+from ushape.data.layouts.channel_order import true_names
 from ushape.data.layouts.dataset_json import read_description
 from ushape.data.layouts.listing import is_image, name_of, split_name
 from ushape.data.layouts.manifest_rows import Row, Table, header_of, names_images, read_rows
@@ -77,7 +78,7 @@ def read_manifest(path: Path, root: Path, *, needs_labels: bool = True) -> Layou
         path.parent,
         "manifest",
         described.wish if described else None,
-        (described.channel_names if described else ()) or _channel_names(table.rows),
+        true_names(described.channel_names if described else (), _channel_names(table.rows)),
         split=sides,
     )
 

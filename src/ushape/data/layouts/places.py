@@ -107,7 +107,7 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _expand(place: Place) -> tuple[list[Place], list[Problem]]:
-    """Look for folders of equal names in both: subjects, stacks, or `train` and `val`."""
+    """Look for folders of equal names in both: subjects, stacks, or `train` and `val` of them."""
     if has_images(place.images) or has_images(place.labels):
         return [place], []
     inner = [folder for folder in inner_folders(place.images) if _holds_images(folder)]
@@ -116,7 +116,8 @@ def _expand(place: Place) -> tuple[list[Place], list[Problem]]:
     if not names & partners.keys():
         return [place], []
     by_side = names & SIDES.keys() and names <= {*SIDES, *NOT_SEEN}
-    found, problems = [], []
+    found: list[Place] = []
+    problems: list[Problem] = []
     for folder in inner:
         labels = partners.get(folder.name.lower())
         if by_side and folder.name.lower() in NOT_SEEN:
@@ -125,7 +126,9 @@ def _expand(place: Place) -> tuple[list[Place], list[Problem]]:
             text = f"there is no folder of this name in {place.labels.name}/"
             problems.append(Problem(folder, text, "error"))
         elif by_side:
-            found.append(Place(folder, labels, side=SIDES[folder.name.lower()]))
+            within, more = _expand(Place(folder, labels, side=SIDES[folder.name.lower()]))
+            found += within
+            problems += more
         else:
             found.append(replace(place, images=folder, labels=labels, group=folder.name))
     if by_side and {each.side for each in found} == {"train"}:

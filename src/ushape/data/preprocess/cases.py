@@ -27,7 +27,7 @@ from ushape.data.preprocess.cache import (
     target_key,
 )
 from ushape.data.preprocess.prepare import prepare_image, prepared_size
-from ushape.data.preprocess.target import make_weights, read_case_target
+from ushape.data.preprocess.target import make_weights, read_case_target, weight_edges
 from ushape.data.sampling import index_places, pack_places
 from ushape.data.threads import MemoryBudget, machine_budget, map_in_threads
 from ushape.errors import DataError
@@ -133,7 +133,9 @@ class _Preparation:
         if self.weights is None:
             return None
         w0, sigma = self.weights.w0, self.weights.sigma
-        path = entry_path(self.cache, case.id, f"{key}-weight-{w0:g}-{sigma:g}.npy")
+        edges = weight_edges(placement)
+        told = "" if set(edges) == {1.0} else "-" + "x".join(f"{edge:g}" for edge in edges)
+        path = entry_path(self.cache, case.id, f"{key}-weight-{w0:g}-{sigma:g}{told}.npy")
         if not path.exists():
             target = load_array(target_path)
             with self.budget.hold(_WEIGHT_BYTES * target.size):

@@ -117,16 +117,37 @@ def make_weights(
 
     Cells are the numbered objects where the labels number them, else the connected parts of
     everything that is not background. Void pixels are background here; they count nowhere. Slices
-    of a stack number their objects each for itself, so each is weighed by itself.
+    of a stack number their objects each for itself, so each is weighed by itself. Distances are
+    counted in `weight_edges`.
     """
+    edges = weight_edges(placement)
     if table.form == "instances":
         numbers = read_objects(case, table, placement, align=align)
         cells: npt.NDArray[Any] = np.where(numbers == table.ignore, 0, numbers)
         if case.planes:
-            return np.stack([weight_map(each, w0=config.w0, sigma=config.sigma) for each in cells])
+            flat = _in_finest(edges[1:])
+            return np.stack(
+                [weight_map(c, w0=config.w0, sigma=config.sigma, spacing=flat) for c in cells]
+            )
     else:
         cells = np.asarray(class_masks(target, table).any(axis=0))
-    return weight_map(cells, w0=config.w0, sigma=config.sigma)
+    return weight_map(cells, w0=config.w0, sigma=config.sigma, spacing=edges)
+
+
+def weight_edges(placement: Placement) -> tuple[float, ...]:
+    """Give the edges of a voxel in which the weights of a volume count distances.
+
+    The unit is the finest edge, so that `sigma` means as many of its voxels whatever the slices
+    are. All edges are 1 where the file tells no spacing, and of pictures.
+    """
+    if placement.spatial_dims == 2 or placement.spacing_mm is None:
+        return (1.0,) * placement.spatial_dims
+    return _in_finest(placement.spacing_mm)
+
+
+def _in_finest(edges: Sequence[float]) -> tuple[float, ...]:
+    # Rounded: what is isotropic but for the last digits of a header is so.
+    return tuple(round(edge / min(edges), 5) for edge in edges)
 
 
 def _place(

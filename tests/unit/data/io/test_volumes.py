@@ -5,12 +5,14 @@ import errno
 import subprocess
 import sys
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from ushape.data.io import (
     Grid,
@@ -283,6 +285,61 @@ class TestChannels:
             group_channels(["a_0000.nii", "a_0001.nii", "b_0000.nii"])
         with pytest.raises(DataError, match="case 'a' has channel 0 twice"):
             group_channels(["a_0000.nii", "a_0000.nii.gz"])
+
+
+class TestTurnedPictures:
+    """A camera's orientation, wherever a file notes it."""
+
+    values = np.arange(40, dtype=np.uint8).reshape(5, 8)
+    upright = np.rot90(values, -1)  # orientation 6: turn clockwise
+
+    @staticmethod
+    def chunk(kind, content):
+        body = kind + content
+        return len(content).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+
+    def moved(self, path, kind, content):
+        """Put a chunk behind the pixels of a PNG."""
+        Image.fromarray(self.values).save(path)
+        raw = path.read_bytes()
+        end = raw.index(b"IEND") - 4
+        path.write_bytes(raw[:end] + self.chunk(kind, content) + raw[end:])
+        return path
+
+    def check(self, path):
+        assert read_header(path).shape == (1, 8, 5)
+        np.testing.assert_array_equal(read_volume(path).values[0], self.upright)
+
+    def exif(self):
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        return exif
+
+    def test_before_the_pixels(self, tmp_path):
+        Image.fromarray(self.values).save(tmp_path / "a.png", exif=self.exif())
+        self.check(tmp_path / "a.png")
+
+    def test_behind_them(self, tmp_path):
+        exif = self.exif().tobytes().removeprefix(b"Exif\0\0")
+        self.check(self.moved(tmp_path / "a.png", b"eXIf", exif))
+
+    def test_as_text_behind_them(self, tmp_path):
+        note = b"XML:com.adobe.xmp" + b"\0" * 5 + b'<x tiff:Orientation="6"/>'
+        self.check(self.moved(tmp_path / "a.png", b"iTXt", note))
+
+    def test_a_header_is_read_without_the_pixels(self, tmp_path, monkeypatch):
+        """Pillow's own way to ask a PNG for its orientation decodes it first."""
+        path = self.moved(tmp_path / "a.png", b"tEXt", b"date:create\0" + b"2020" * 50)
+        loads = []
+        load = PngImageFile.load
+        monkeypatch.setattr(PngImageFile, "load", lambda self: loads.append(1) or load(self))
+        assert read_header(path).shape == (1, 5, 8)
+        assert loads == []
+        np.testing.assert_array_equal(read_volume(path).values[0], self.values)
+
+    def test_damaged_notes_hide_no_picture(self, tmp_path):
+        path = self.moved(tmp_path / "a.png", b"eXIf", b"MM\0*\xff\xff")
+        np.testing.assert_array_equal(read_volume(path).values[0], self.values)
 
 
 class TestStacks:

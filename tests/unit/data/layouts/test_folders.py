@@ -1,5 +1,7 @@
 """Folders of images and labels in every format, with channels, subjects and sides of a split."""
 
+import json
+
 import pytest
 
 from ushape.data.layouts import LAYOUT_KINDS, find_cases, find_images, find_inputs
@@ -149,6 +151,36 @@ class TestInnerFolders:
         ]
         assert dict(layout.split) == {"ptrain_1": "train", "pval_1": "val"}
 
+    @pytest.mark.parametrize("place", ["{side}/{part}/{stack}", "{part}/{side}/{stack}"])
+    def test_equal_names_in_the_stacks_of_both_sides(self, make, place):
+        wanted = [(side, stack) for side in ("train", "val") for stack in ("left", "right")]
+        names = [
+            place.format(side=side, part=part, stack=stack) + "/1.png"
+            for side, stack in wanted
+            for part in ("images", "labels")
+        ]
+        layout = find_cases(make(*names))
+        found = {case.id: (layout.split[case.id], case.group) for case in layout.cases}
+        assert found == {f"{side}_{stack}_1": (side, stack) for side, stack in wanted}
+        assert len(layout.cases) == len(wanted)
+        assert not any(case.channels or case.masks for case in layout.cases)
+
+    @pytest.mark.parametrize("stacks", [(("a", "b_1"), ("a_b", "1"), ("a", "2"), ("a_b", "2"))])
+    @pytest.mark.parametrize(
+        "parts", [("images/{}/{}", "labels/{}/{}"), ("{}/{}", "{}/{}_mask")], ids=["in", "beside"]
+    )
+    def test_two_cases_never_have_one_name(self, make, stacks, parts):
+        names = [f"{part.format(*each)}.png" for each in stacks for part in parts]
+        with pytest.raises(DataError, match=r"'a_b_1', and so is .*manifest\.csv"):
+            find_cases(make(*names))
+
+    @pytest.mark.parametrize("part", [("images", "labels"), ("c0/img", "c0/seg")])
+    def test_two_folders_of_one_side(self, make, part):
+        names = [f"{side}/{p}" for side in ("train", "val", "valid", "training") for p in part]
+        names = [name + ("/0.png" if "c0" not in name else ".png") for name in names]
+        with pytest.raises(DataError, match="and so is"):
+            find_cases(make(*names))
+
     def test_equal_names_on_both_sides(self, make):
         names = [f"{s}/{f}/1.png" for s in ("train", "val") for f in ("images", "masks")]
         layout = find_cases(make(*names))
@@ -246,3 +278,105 @@ class TestInputs:
         make(manifest__csv="image\nabsent.nii\n")
         with pytest.raises(DataError, match="line 2: there is no image absent"):
             find_inputs(root / "manifest.csv")
+
+
+class TestChannelsByName:
+    """The channels of images to predict, for a model that was trained with T1 and FLAIR."""
+
+    names = ("T1", "FLAIR")
+
+    def channels(self, path, names=names):
+        (case,) = find_inputs(path, num_channels=len(names), channel_names=names)
+        root = path if path.is_dir() else path.parent
+        return [file.relative_to(root).as_posix() for file in case.image_paths]
+
+    @pytest.mark.parametrize(
+        ("columns", "expected"),
+        [
+            ("image_T1,image_FLAIR", ["a.nii", "b.nii"]),
+            ("image_flair,image_t1", ["b.nii", "a.nii"]),
+            ("image_0,image_1", ["a.nii", "b.nii"]),
+            ("image_DWI,image_T1,image_FLAIR", ["b.nii", "c.nii"]),
+        ],
+    )
+    def test_columns_of_a_manifest(self, make, columns, expected):
+        files = ["a.nii", "b.nii", "c.nii"][: columns.count(",") + 1]
+        root = make(*files, new__csv=f"{columns}\n{','.join(files)}\n")
+        assert self.channels(root / "new.csv") == expected
+
+    def test_a_manifest_is_told_by_a_description_or_by_columns(self, make):
+        """Columns in another order than `dataset.json` tells are what they are called."""
+        described = '{"channel_names": {"0": "T1", "1": "FLAIR"}, "labels": {"no": 0, "yes": 1}}'
+        table = "image_FLAIR,image_T1,label\nf.nii,t.nii,l.nii\n"
+        root = make("f.nii", "t.nii", "l.nii", dataset__json=described, manifest__csv=table)
+        assert find_cases(root).channel_names == ("FLAIR", "T1")
+        assert self.channels(root / "manifest.csv") == ["t.nii", "f.nii"]
+        (root / "manifest.csv").write_text(table.replace("_FLAIR", "_0").replace("_T1", "_1"))
+        assert self.channels(root / "manifest.csv", ("FLAIR", "T1")) == ["t.nii", "f.nii"]
+
+    @pytest.mark.parametrize(
+        "files",
+        [
+            ["images/flair/a.nii", "images/t1/a.nii", "labels/a.nii"],
+            ["a/flair.nii", "a/t1.nii", "a/seg.nii"],
+        ],
+    )
+    @pytest.mark.parametrize(
+        ("described", "expected"),
+        [(("T1", "FLAIR"), ("flair", "t1")), (("FLAIR", "T1"),) * 2, (("PET", "CT"),) * 2],
+    )
+    def test_a_description_names_channels_as_they_come(self, make, files, described, expected):
+        """What is called T1 beside the data is not what lies in flair/."""
+        names = dict(enumerate(described))
+        root = make(*files, dataset__json=json.dumps({"channel_names": names}))
+        layout = find_cases(root)
+        assert layout.channel_names == expected
+        assert ["flair" in str(path) for path in layout.cases[0].channels] == [True, False]
+
+    def test_a_case_keeps_its_name(self, make):
+        root = make("f.nii", "t.nii", new__csv="image_flair,image_t1\nf.nii,t.nii\n")
+        (case,) = find_inputs(root / "new.csv", num_channels=2, channel_names=self.names)
+        assert (case.id, case.image.name) == ("f", "t.nii")
+
+    def test_a_folder_a_channel(self, make):
+        assert self.channels(make("flair/a.nii", "t1/a.nii")) == ["t1/a.nii", "flair/a.nii"]
+        make("dwi/a.nii")
+        assert self.channels(make()) == ["t1/a.nii", "flair/a.nii"]
+
+    def test_folders_of_two_images_are_channels_by_their_names(self, make):
+        root = make(*(f"{channel}/{case}.nii" for channel in ("flair", "t1") for case in "ab"))
+        found = find_inputs(root, num_channels=2, channel_names=self.names)
+        assert [(case.id, case.image.parent.name) for case in found] == [("a", "t1"), ("b", "t1")]
+
+    @pytest.mark.parametrize(
+        ("files", "names", "expected"),
+        [
+            (["flair", "t1", "seg"], names, ["p/t1.nii", "p/flair.nii"]),
+            (["p_T1", "p_FLAIR"], names, ["p/p_T1.nii", "p/p_FLAIR.nii"]),
+            (["t1", "t1_ce"], ("t1_ce", "t1"), ["p/t1_ce.nii", "p/t1.nii"]),
+            (["p_0000", "p_0001"], names, ["p/p_0000.nii", "p/p_0001.nii"]),
+        ],
+    )
+    def test_one_folder_a_case(self, make, files, names, expected):
+        assert self.channels(make(*(f"p/{name}.nii" for name in files)), names) == expected
+
+    @pytest.mark.parametrize(
+        ("files", "table", "message"),
+        [
+            (
+                ["a.nii", "b.nii"],
+                "image_T1,image_T2",
+                r"new\.csv: the .* called T1, T2; .*FLAIR is",
+            ),
+            (["a.nii", "b.nii"], "image_x,image_y", "T1 is missing and FLAIR is missing: name"),
+            (["t1/a.nii", "t2/a.nii"], "", "called t1, t2; the model takes T1, FLAIR, but FLAIR"),
+            (["p/t1.nii", "p/dwi.nii"], "", r"p: the channels are called dwi, t1; .* FLAIR is"),
+        ],
+    )
+    def test_a_missing_name_is_told(self, make, files, table, message):
+        root = make(*files, new__csv=f"{table}\n{','.join(files)}\n")
+        with pytest.raises(DataError, match=message):
+            self.channels(root / "new.csv" if table else root)
+
+    def test_one_file_may_hold_all_channels(self, make):
+        assert self.channels(make("a.nii", new__csv="image_mri\na.nii\n") / "new.csv") == ["a.nii"]

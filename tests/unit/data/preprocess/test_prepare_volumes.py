@@ -12,7 +12,7 @@ from ushape.config.schema import PreprocessConfig, SamplingConfig, WeightMapConf
 from ushape.data.case_image import read_case_image
 from ushape.data.instances import find_borders
 from ushape.data.io import Grid, Volume, write_label_volume, write_volume
-from ushape.data.layouts import CaseFiles, ClassMask
+from ushape.data.layouts import CaseFiles, ClassMask, find_cases
 from ushape.data.preprocess import (
     normalise,
     normalise_image,
@@ -252,7 +252,43 @@ class TestLabels:
         (prepared,) = prepare_cases(
             [case], table, config, case.image.parent / "cache", weights=settings
         )
-        np.testing.assert_allclose(prepared.open().weight, weight_map(fine), rtol=1e-5)
+        expected = weight_map(fine, spacing=(1.25 / 0.8, 1.0, 1.0))
+        np.testing.assert_allclose(prepared.open().weight, expected, rtol=1e-5)
+
+
+class TestWeights:
+    """The unit of `sigma` is the finest edge of a voxel."""
+
+    settings = WeightMapConfig(use=True, w0=8.0, sigma=3.0)
+
+    @pytest.fixture
+    def cells(self):
+        cells = np.zeros((9, 12, 12), np.uint8)
+        cells[1:3, 2:6, 2:6], cells[5:8, 2:6, 2:6], cells[1:3, 2:6, 9:11] = 1, 1, 1
+        return cells
+
+    def weights(self, root, cells, spacing_mm):
+        grid = Grid.of(cells.shape, spacing_mm)
+        files = CaseFiles("a", root / "image.nii.gz", root / "label.nii.gz")
+        write_volume(files.image, cells[None].astype(np.int16), grid)
+        write_label_volume(files.label, cells, grid)
+        (prepared,) = prepare_cases([files], TABLE, PLAIN, root / "cache", weights=self.settings)
+        return prepared.open().weight
+
+    @pytest.mark.parametrize("edges", [(3.0, 1.0, 1.0), (1.0, 2.5, 1.0)])
+    def test_thick_slices_count_as_they_are_whatever_the_unit(self, tmp_path, cells, edges):
+        expected = weight_map(cells, w0=8.0, sigma=3.0, spacing=edges)
+        for unit in (1.0, 0.7):  # mm
+            root = tmp_path / str(unit)
+            found = self.weights(root, cells, [edge * unit for edge in edges])
+            np.testing.assert_allclose(found, expected, rtol=1e-4)
+        assert not np.allclose(expected, weight_map(cells, w0=8.0, sigma=3.0), rtol=1e-2)
+
+    def test_cubic_voxels_of_any_size_count_as_pixels(self, tmp_path, cells):
+        expected = weight_map(cells, w0=8.0, sigma=3.0)
+        found = self.weights(tmp_path, cells, (0.3, 0.3, 0.3))
+        np.testing.assert_array_equal(found, expected)
+        assert list((tmp_path / "cache").glob("*-weight-8-3.npy")), "made before, used again"
 
 
 class TestSeveralFiles:
@@ -328,14 +364,16 @@ class TestSeveralFiles:
         import SimpleITK as sitk  # noqa: N813
 
         four = np.concatenate([VALUES, VALUES + 5])
-        path = tmp_path / "four.nii.gz"
+        path = tmp_path / "images" / "four.nii.gz"
+        for folder in ("images", "labels"):
+            (tmp_path / folder).mkdir()
         sitk.WriteImage(sitk.GetImageFromArray(four, isVector=False), str(path))
-        files = CaseFiles("four", path, None)
-        with pytest.raises(DataError, match=r"four\.nii\.gz.*2 images one after another"):
-            read_case_image(files)
-        np.testing.assert_array_equal(
-            read_case_image(replace(files, frames_are_channels=True)).values, four
-        )
+        write_label_volume(tmp_path / "labels" / "four.nii.gz", LABEL, Grid.of(SIZE))
+        told = r"four\.nii\.gz.*2 images one after another.* name the channels in dataset\.json"
+        with pytest.raises(DataError, match=told):
+            read_case_image(find_cases(tmp_path).cases[0])
+        (tmp_path / "dataset.json").write_text('{"channel_names": {"0": "T1", "1": "T2"}}')
+        np.testing.assert_array_equal(read_case_image(find_cases(tmp_path).cases[0]).values, four)
 
 
 def test_prepared_volumes_are_mapped_with_places_and_placement(case, tmp_path):
