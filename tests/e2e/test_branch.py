@@ -96,6 +96,17 @@ def test_a_start_without_steps_of_its_own_is_the_model_it_started_from(cli, disc
     assert all(torch.allclose(new[key], old[key], atol=1e-6) for key in weights)
 
 
+def test_outputs_that_begin_as_other_classes_are_told(cli, tiny_network, discs):
+    names = "background=0,knob=1,bone=2,disc=3"
+    result = cli(
+        *("train", discs / "data", "--out", discs / "renamed", "--steps", 1, *tiny_network),
+        *("--start-from", discs / "run", "--labels", names),
+    )
+
+    assert result.code in (0, 1), result.err
+    assert "and now begin as background, knob, bone, disc" in result.err + result.out
+
+
 def test_another_network_is_refused_with_what_does_not_fit(cli, tiny_network, discs, tmp_path):
     result = cli(
         *("train", discs / "data", "--out", tmp_path / "run", "--steps", 2, *tiny_network),

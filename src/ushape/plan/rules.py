@@ -77,7 +77,11 @@ def plan_run(
     choose_tiling(choices, situation, grid, spec)
     choose_validations(choices, situation, grid, spec)
     config = check_config(choices.tree())
-    warnings = (*_few_cases(situation), *_short_memory(choices, situation, spec))
+    warnings = (
+        *_few_cases(situation),
+        *_divided_subjects(situation),
+        *_short_memory(choices, situation, spec),
+    )
     return Plan(config, choices.reasons, split, fingerprint, warnings)
 
 
@@ -140,6 +144,23 @@ def _few_cases(situation: Situation) -> tuple[str, ...]:
     return (
         f"{text}: {len(split.val)} to validate on say little about how good the model is; label "
         "more, or look at the predictions",
+    )
+
+
+def _divided_subjects(situation: Situation) -> tuple[str, ...]:
+    """Warn where scans of one subject train and validate: the scores would flatter."""
+    fingerprint, split = situation.fingerprint, situation.split
+    if fingerprint.is_stack:  # a block of a stack is held out on purpose
+        return ()
+    groups = fingerprint.groups
+    trained = {groups[case] for case in split.train if case in groups}
+    both = sorted({groups[case] for case in split.val if groups.get(case) in trained})
+    if not both:
+        return ()
+    named = ", ".join(both[:3]) + (f" and {len(both) - 3} more" if len(both) > 3 else "")
+    return (
+        f"{named}: cases of one subject both train and validate, so the scores flatter; give --val "
+        "whole subjects, a fraction, or a fold",
     )
 
 

@@ -158,7 +158,9 @@ class _Run:
         if not (is_resumed and self.state_path.exists()):
             load_initial_weights(self.plain)
             if config.train.start_from is not None:
-                self.notes = take_weights(self.plain, config.train.start_from, config.preprocess)
+                self.notes = take_weights(
+                    self.plain, config.train.start_from, config.preprocess, labels.names
+                )
         if config.fine.classes:
             separate_statistics(self.plain)
         if config.train.channels_last:

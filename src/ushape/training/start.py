@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ushape.bundle import load_bundle
 from ushape.config.schema import PreprocessConfig
 from ushape.errors import ConfigError
@@ -20,7 +22,10 @@ _MAX_NAMED = 3
 
 
 def take_weights(
-    network: SegmentationNetwork, model: str, preprocess: PreprocessConfig
+    network: SegmentationNetwork,
+    model: str,
+    preprocess: PreprocessConfig,
+    class_names: Sequence[str],
 ) -> tuple[str, ...]:
     """Give a network the weights of a trained model wherever both have the same part.
 
@@ -31,6 +36,7 @@ def take_weights(
         network: To start.
         model: A run folder or a model file.
         preprocess: How the new run prepares its images.
+        class_names: Of the new run, the background first.
 
     Returns:
         What to tell the person: what was taken, what starts anew, what is prepared differently.
@@ -61,6 +67,11 @@ def take_weights(
     new = sorted({key.split(".")[0] for key in own if key not in fitting})
     fresh = f"; new: {', '.join(new)}" if new else ""
     notes = [f"started from the weights of {bundle.path}{fresh}"]
+    known = bundle.header.labels.names
+    if known != tuple(class_names) and not any(name.startswith("heads") for name in new):
+        notes.append(
+            f"its outputs told {', '.join(known)}, and now begin as {', '.join(class_names)}"
+        )
     if bundle.header.preprocess != preprocess:
         notes.append(
             f"images are prepared otherwise than for {bundle.path}: its weights suit them less"

@@ -170,7 +170,12 @@ def check_plan(run_plan: Plan, *, has_weights: bool = False) -> None:
         model.name, in_channels=model.in_channels, classes=model.classes, **model.options
     )
     if config.train.start_from is not None and not has_weights:
-        take_weights(build_network(spec), config.train.start_from, config.preprocess)
+        take_weights(
+            build_network(spec),
+            config.train.start_from,
+            config.preprocess,
+            fingerprint.labels.names,
+        )
     geometry = geometry_of(spec)
     if fine_head(spec) is not None:
         _check_second_pass(run_plan, geometry)

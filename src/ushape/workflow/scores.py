@@ -46,7 +46,8 @@ def evaluate_run(
     Args:
         predictions: Folder of what was predicted.
         truths: The data set, for messages.
-        cases: The validation cases.
+        cases: The validation cases. Where they belong to several subjects, or are slices of several
+            stacks, intervals are over these.
         table: The classes.
         is_resampled: Bring predictions on another grid to that of the labels.
     """
@@ -125,6 +126,8 @@ def _pairs(
 ) -> tuple[list[CasePair], list[str]]:
     """Join predictions and truth; what was not predicted is a problem."""
     failed, listed = _failed(predictions), cache(label_files)
+    # One subject, or a single stack, leaves nothing to draw an interval from.
+    has_groups = len({case.group for case in cases} - {None}) > 1
     pairs, problems = [], []
     for case in cases:
         found = files_of(predicted_files(predictions, case, table, listed))
@@ -134,7 +137,8 @@ def _pairs(
         elif not found.path.exists():
             problems.append(f"{found.path}: there is no prediction of the case {case.id}")
         else:
-            pairs.append(CasePair(case.id, found, files_of(case)))
+            group = case.group if has_groups else None
+            pairs.append(CasePair(case.id, found, files_of(case), group))
     return pairs, problems
 
 

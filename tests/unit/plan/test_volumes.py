@@ -496,3 +496,18 @@ def test_a_preset_asked_for_replaces_the_planned_one_but_bodies_keep_their_sides
     assert by_hand == replace(body.config.augment, noise=0.5)
     with pytest.raises(ConfigError, match="did you mean 'strong'"):
         plan(HIPPOCAMPUS, replace(QUARTER, augment="stron"))
+
+
+def test_a_subject_on_both_sides_is_warned_of():
+    names = {f"scan_{number:03d}": f"patient {number // 2}" for number in range(20)}
+    data = replace(HIPPOCAMPUS, case_ids=tuple(names), groups=names)
+    divided = Split(tuple(names)[:13], tuple(names)[13:], "by hand")
+    apart = Split(tuple(names)[:14], tuple(names)[14:], "by hand")
+
+    (warning,) = plan_run(data, divided, QUARTER, CPU).warnings
+
+    assert "patient 6" in warning
+    assert "both train and validate" in warning
+    assert plan_run(data, apart, QUARTER, CPU).warnings == ()
+    stack = replace(MEMBRANE_STACK, groups=dict.fromkeys(MEMBRANE_STACK.case_ids, "stack"))
+    assert "subject" not in " ".join(plan(stack).warnings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -159,3 +160,15 @@ def test_the_predictions_are_listed_once(tmp_path, monkeypatch):
     found = evaluate_run(tmp_path / "p", tmp_path, cases, VALUES)
     assert [one.classes["dice"] for one in found.cases] == [(1.0, 1.0)] * 6
     assert listings == [tmp_path / "p"]
+
+
+@pytest.mark.parametrize(("groups", "number"), [("aabb", 2), ("aaaa", None), ((None,) * 4, None)])
+def test_intervals_are_over_subjects_where_there_are_several(groups, number, tmp_path):
+    cases = []
+    for index, group in enumerate(groups):
+        cases.append(replace(case(tmp_path, f"c{index}", labels(index)), group=group))
+        save(tmp_path / "p" / f"c{index}.nii.gz", labels(9 - index))
+
+    found = evaluate_run(tmp_path / "p", tmp_path, cases, VALUES)
+
+    assert found.class_means["dice"][0].num_groups == number
