@@ -22,7 +22,7 @@ from ushape.config.schema import RunConfig
 from ushape.data.fine import coarse_table
 from ushape.data.sample import Sample
 from ushape.device import DeviceFacts, channels_last
-from ushape.errors import Stopped
+from ushape.errors import ConfigError, Stopped
 from ushape.labels import LabelTable
 from ushape.losses import LossValue
 from ushape.nets import build_network, load_initial_weights, make_spec
@@ -89,6 +89,7 @@ def fit(
         observer: Is told of every step and validation.
 
     Raises:
+        ConfigError: The weights became nan or infinite; what was saved before is kept.
         Stopped: SIGINT or SIGTERM came; the state is saved.
     """
     run = _Run(
@@ -257,6 +258,8 @@ class _Run:
         if not (is_due or self.state.step == 1 or self.clock.is_over(self.state.step)):
             return
         self.last_log = time.monotonic()
+        if not math.isfinite(float(value.total.detach())):
+            self._check_weights()
         report = StepReport(
             step=self.state.step,
             loss=float(value.total.detach()),
@@ -290,6 +293,7 @@ class _Run:
 
     def validate_and_keep(self) -> None:
         """Measure the averaged weights; keep them as `last`, and as `best` if they are."""
+        self._check_weights()
         began = time.monotonic()
         self.judge.load_state_dict(self.average.weights)
         scores = None
@@ -370,8 +374,26 @@ class _Run:
                 weights=self.average.weights,
             )
 
+    def _check_weights(self) -> None:
+        """Stop before weights that are ruined take the place of good ones.
+
+        Raises:
+            ConfigError: A weight is nan or infinite.
+        """
+        weights = self.average.weights.values()
+        if all(bool(torch.isfinite(weight).all()) for weight in weights):
+            return
+        config = self.config
+        raise ConfigError(
+            f"at step {self.state.step} weights are nan or infinite; what was saved before is kept "
+            f"in {self.fold}. Start a new run with a smaller optimizer.learning_rate (it was "
+            f"{config.optimizer.learning_rate:g}), another loss, or train.precision=32-true (it "
+            f"was {config.train.precision})"
+        )
+
     def save(self) -> None:
         """Write the resume state."""
+        self._check_weights()
         self.state.spent_s = self.clock.spent_s
         save_state(
             self.state_path,
