@@ -26,7 +26,6 @@ from ushape.cli.train import (
     StackOption,
     TargetOption,
 )
-from ushape.errors import ConfigError
 
 app = typer.Typer(
     help="Make, convert and check data sets.", no_args_is_help=True, rich_markup_mode=None
@@ -65,7 +64,7 @@ def synth(
 
     from ushape.data.convert import TargetLayout
     from ushape.data.synth import write_dataset
-    from ushape.sizes import parse_size
+    from ushape.sizes import parse_size, parse_spacing_mm
 
     with progress_bar("drawing") as progress:
         write_dataset(
@@ -74,7 +73,7 @@ def synth(
             cases=cases,
             size=parse_size(size),
             seed=seed,
-            spacing_mm=parse_edges(spacing) if spacing else None,
+            spacing_mm=parse_spacing_mm(spacing) if spacing else None,
             layout=cast("TargetLayout", layout),  # checked there
             progress=progress,
         )
@@ -83,25 +82,6 @@ def synth(
     else:
         what = "cases" if len(parse_size(size)) == 2 else "volumes"
         typer.echo(f"{cases} {what} of {kind} in {out}; look at it with: ushape plan {out}")
-
-
-def parse_edges(text: str) -> tuple[float, ...]:
-    """Read the edges of a voxel in millimetres.
-
-    >>> parse_edges("4x1x1"), parse_edges("2.5,0.5,0.5")
-    ((4.0, 1.0, 1.0), (2.5, 0.5, 0.5))
-
-    Raises:
-        ConfigError: They are no three numbers.
-    """
-    parts = text.lower().replace("×", "x").replace(",", "x").split("x")
-    try:
-        edges = tuple(float(part) for part in parts)
-    except ValueError:
-        edges = ()
-    if len(edges) != 3:
-        raise ConfigError(f"spacing {text!r} is not understood: give mm as z, y, x, such as 4x1x1")
-    return edges
 
 
 app.command("convert", short_help="Take over annotations, or change the layout.")(

@@ -11,18 +11,19 @@ from typing import Unpack
 
 import numpy as np
 
-from ushape.data.layouts import CaseFiles, Layout, Problem, find_cases
-from ushape.data.scan import CaseScan, Scan, scan_cases
+from ushape.data.layouts import CaseFiles, Layout, Problem
+from ushape.data.scan import CaseScan, Scan
 from ushape.data.scan.case import COPIES
 from ushape.data.threads import machine_budget, map_in_threads
 from ushape.errors import UshapeError
-from ushape.labels import LabelTable, LabelWish
-from ushape.plan import Fingerprint, settle_wish, take_fingerprint
+from ushape.labels import LabelTable
+from ushape.plan import Fingerprint
 from ushape.report.check_page import CheckContent, Finding, Tile, write_check_page
 from ushape.report.thumbnails import draw_thumbnail, jpeg_uri
 from ushape.sizes import format_size
 from ushape.workflow.case_slice import cut_case
 from ushape.workflow.data_facts import data_facts, format_lengths
+from ushape.workflow.read_data import read_data
 from ushape.workflow.wishes import Asks, read_wishes
 
 MOST_TILES = 500
@@ -64,14 +65,8 @@ def check(data: str | Path, *, progress: Progress | None = None, **asks: Unpack[
         ConfigError: The labels make no classes; the message says what to give.
     """
     wishes = read_wishes([], asks)
-    request, said = wishes.request, wishes.labels
-    layout = find_cases(
-        data, label_folder=request.label_folder, kind=request.layout, stack_mm=request.stack_mm
-    )
-    told = layout.wish if said == LabelWish() else None
-    scan = scan_cases(layout, wish=told or said, align=request.align, progress=progress)
-    found = take_fingerprint(scan, settle_wish(scan, said, told))
-    return Checked(layout, scan, found, request.align)
+    layout, scan, found = read_data(data, wishes, progress)
+    return Checked(layout, scan, found, wishes.request.align)
 
 
 def write_check(path: str | Path, checked: Checked, *, progress: Progress | None = None) -> None:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Unpack
 
 from ushape.config.schema import TrainConfig
-from ushape.data.layouts import CaseFiles, Layout, find_cases
-from ushape.data.scan import Scan, scan_cases
+from ushape.data.layouts import CaseFiles, Layout
+from ushape.data.scan import Scan
 from ushape.data.stacks import join_slices
 from ushape.device import DeviceFacts, find_device
 from ushape.errors import ConfigError, ShapeError
 from ushape.inference import plan_image
-from ushape.labels import LabelWish
 from ushape.nets import Geometry, build_network, geometry_of, make_spec
 from ushape.nets.second_pass import fine_head
 from ushape.plan import (
@@ -24,9 +23,7 @@ from ushape.plan import (
     Split,
     measure_for,
     plan_run,
-    settle_wish,
     split_cases,
-    take_fingerprint,
 )
 from ushape.plan.fine_rules import FINE_GRAINED, first_pass
 from ushape.plan.intensity import pool_intensities
@@ -35,6 +32,7 @@ from ushape.training.fine import build_fine_loss
 from ushape.training.objective import build_objective
 from ushape.training.start import take_weights
 from ushape.workflow.fine import with_contacts
+from ushape.workflow.read_data import read_data
 from ushape.workflow.wishes import Asks, Wishes, read_wishes
 
 OWN = "own"
@@ -98,19 +96,10 @@ def prepare_plan(
     """
     facts = find_device(device)
     request = wishes.request
-    layout = find_cases(
-        data,
-        label_folder=request.label_folder,
-        kind=request.layout,
-        stack_mm=request.stack_mm,
-    )
+    layout, scan, fingerprint = read_data(data, wishes, progress)
     if not request.validation:
         unsaid = OWN if layout.split else Request.validation
         request = replace(request, validation=unsaid)
-    said = wishes.labels
-    told = layout.wish if said == LabelWish() else None
-    scan = scan_cases(layout, wish=told or said, align=request.align, progress=progress)
-    fingerprint = take_fingerprint(scan, settle_wish(scan, said, told))
     split = _split(layout, fingerprint, request)
     fingerprint = with_contacts(fingerprint, request, layout.cases)
     trained = set(split.train)
