@@ -62,18 +62,18 @@ def parse_stack(text: str) -> tuple[float, float, float]:
 
 def _edges_mm(what: str, text: str, counts: Sequence[int]) -> tuple[float, ...]:
     compact = re.sub(r"\s", "", text.lower()).replace("×", "x").replace(",", "x")
-    number, unit = re.fullmatch(r"(.*?)([a-zµμ]*)", compact, re.DOTALL).groups()  # type: ignore[union-attr]
-    if unit and unit not in _PER_MM:
-        raise ConfigError(f"{what} {text!r}: {unknown_name('unit', unit, ('nm', 'um', 'mm'))}")
+    number, unit = re.fullmatch(r"(.*?)([a-wyzµμ]*)", compact, re.DOTALL).groups()  # type: ignore[union-attr]
     try:
         edges = [float(part) for part in number.split("x")]
     except ValueError:
         edges = []
     if len(edges) not in counts or not all(0 < edge < math.inf for edge in edges):
         raise ConfigError(
-            f"{what} {text!r} is not understood: give the edges of a voxel as z, y, x, in mm or "
-            "with a unit, such as 2.5x0.5x0.5 or 50x4x4nm"
+            f"{what} {text!r} is not understood: give the edges of a voxel as z, y, x, each above "
+            "0, in mm or with a unit, such as 2.5x0.5x0.5 or 50x4x4nm"
         )
+    if unit and unit not in _PER_MM:
+        raise ConfigError(f"{what} {text!r}: {unknown_name('unit', unit, ('nm', 'um', 'mm'))}")
     return tuple(edge / _PER_MM[unit or "mm"] for edge in edges)
 
 
