@@ -163,19 +163,25 @@ def test_one_folder_a_case_goes_to_nnunet_and_back(scans, tmp_path):
             np.testing.assert_array_equal(first.values, again.values)
 
 
-def test_a_manifest_gives_spacing_and_subjects_to_what_is_converted(tmp_path):
-    rows = ["image,label,id,subject,spacing_mm"]
-    for number in range(2):
+def test_a_manifest_gives_spacing_subjects_and_division_to_what_is_converted(tmp_path):
+    rows = ["image,label,id,subject,spacing_mm,split"]
+    for number, (subject, side) in enumerate(
+        (("anna", "train"), ("anna", "train"), ("bob", "val"))
+    ):
         values = np.random.default_rng(number).integers(0, 99, (8, 16, 16))
         np.save(tmp_path / f"i{number}.npy", values.astype(np.uint16))
         np.save(tmp_path / f"l{number}.npy", (values > 50).astype(np.uint8))
-        rows.append(f"i{number}.npy,l{number}.npy,c{number},anna,3x1x0.5")
+        rows.append(f"i{number}.npy,l{number}.npy,c{number},{subject},3x1x0.5,{side}")
     (tmp_path / "manifest.csv").write_text("\n".join(rows))
-    call("data", "convert", tmp_path, "--out", tmp_path / "out")
+    out = tmp_path / "out"
+    done = call("data", "convert", tmp_path, "--out", out)
     volume = read_volume(tmp_path / "out" / "images" / "c1.nii.gz")
     assert volume.grid.spacing_mm == (3.0, 1.0, 0.5)
     np.testing.assert_array_equal(volume.values[0], np.load(tmp_path / "i1.npy"))
-    assert (tmp_path / "out" / "groups.csv").read_text() == "case,group\nc0,anna\nc1,anna\n"
+    assert (tmp_path / "out" / "groups.csv").read_text() == "case,group\nc0,anna\nc1,anna\nc2,bob\n"
+    assert (out / "val.txt").read_text() == "c2\n"
+    assert done["next"] == f"ushape plan {out} --val {out / 'val.txt'}"
+    assert plan(out, steps=5, val=str(out / "val.txt")).plan.split.val == ("c2",)
 
 
 def test_the_layout_is_printed_and_can_be_overridden(scans, tmp_path):

@@ -75,7 +75,14 @@ def take_layout(layout: Layout, wish: ConvertWish, progress: Progress = silent) 
     return Source(
         layout.name,
         tuple(
-            SourceCase(f.id, f.label_paths[0], image, partial(_read_label, f, table, form), f.group)
+            SourceCase(
+                f.id,
+                f.label_paths[0],
+                image,
+                partial(_read_label, f, table, form),
+                f.group,
+                layout.split.get(f.id) == "val",
+            )
             for f, image in cases
         ),
         table.names,

@@ -43,6 +43,7 @@ class Conversion:
         labels: Its classes with their numbers, as in its `dataset.json`; lists for regions.
         ignore: The number of void pixels; None where there are none.
         problems: Cases that were left out (errors), and oddities (warnings).
+        val: The file that names the cases which validate, where the source says so.
     """
 
     source: str
@@ -53,6 +54,7 @@ class Conversion:
     labels: dict[str, int | list[int]]
     ignore: int | None
     problems: tuple[Problem, ...]
+    val: Path | None = None
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -65,6 +67,8 @@ class Conversion:
         more = "" if self.form == "multiclass" else f" --target {self.form}"
         if self.form == "instances" and self.ignore is not None:
             more += f" --ignore {self.ignore}"
+        if self.val is not None:
+            more += f" --val {self.val}"
         return f"ushape plan {self.out}{more}"
 
     def to_json(self) -> dict[str, Any]:
@@ -81,6 +85,7 @@ class Conversion:
                 {"path": str(p.path), "message": p.message, "severity": p.severity}
                 for p in self.problems
             ],
+            "val": None if self.val is None else str(self.val),
             "next": self.next_command,
         }
 
@@ -186,11 +191,20 @@ def _convert(
         listing = "; ".join(str(p) for p in problems if p.severity == "error")[:1000]
         raise DataError(f"no case can be converted. {listing or 'There is none'}")
     labels = write_dataset_json(out, to, source, written, ending, channels)
-    _write_groups(out, [case for case in cases if case.id in written])
+    kept = [case for case in cases if case.id in written]
+    _write_groups(out, kept)
     has_void = any(each.has_void for each in written.values())
     ignore = void if has_void else None
     return Conversion(
-        source.kind, out, to, tuple(written), source.form, labels, ignore, tuple(problems)
+        source.kind,
+        out,
+        to,
+        tuple(written),
+        source.form,
+        labels,
+        ignore,
+        tuple(problems),
+        _write_validation(out, kept),
     )
 
 
@@ -202,6 +216,16 @@ def _write_groups(out: Path, cases: Sequence[SourceCase]) -> None:
         rows.writerow(("case", "group"))
         rows.writerows((case.id, case.group or case.id) for case in cases)
         write_text(out / "groups.csv", table.getvalue())
+
+
+def _write_validation(out: Path, cases: Sequence[SourceCase]) -> Path | None:
+    """Keep how a data set divides itself, in a file that `--val` takes."""
+    names = [case.id for case in cases if case.validates]
+    if not 0 < len(names) < len(cases):
+        return None
+    file = out / "val.txt"
+    write_text(file, "\n".join(names) + "\n")
+    return file
 
 
 def _look_at_all(source: Source) -> tuple[dict[str, Look], list[Problem]]:

@@ -141,6 +141,7 @@ class SourceCase:
         image: Its image.
         label: Gives its labels for an image of this grid, with warnings. Raises DataError.
         group: The subject that it belongs to.
+        validates: The data set sets it aside for validation.
     """
 
     id: str
@@ -148,6 +149,7 @@ class SourceCase:
     image: ImageFiles
     label: Callable[[Grid], tuple[Label, tuple[str, ...]]]
     group: str | None = None
+    validates: bool = False
 
 
 @dataclass(frozen=True)
