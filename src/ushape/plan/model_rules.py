@@ -137,11 +137,15 @@ def _choose_width(
         if width == chosen or (steps >= enough and weight_bytes(spec) <= room):
             chosen, left = width, steps
     length = format_duration(seconds) if budget else f"the usual {format_duration(seconds)}"
-    what = "the widest that leaves"
+    what, wanted = "the widest that leaves", ENOUGH_STEPS
     if dims == 3 and chosen == USUAL_WIDTH:
         what = "the usual width; a wider one would not leave"
+    elif dims == 3 and chosen < USUAL_WIDTH:
+        wanted = FEW_STEPS
+    if chosen == WIDTHS[dims][0] and left < wanted:
+        what = "the narrowest, and still fewer than"
     return chosen, (
-        f"{what} about {ENOUGH_STEPS} steps in {length} on this device "
+        f"{what} about {wanted} steps in {length} on this device "
         f"({situation.speed.how}: {left:.0f})"
     )
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -250,6 +251,27 @@ def test_what_was_measured_is_said():
         "(measured: " in plan(HIPPOCAMPUS, speed=Speed(1e11, 2**33, True)).reasons["model.options"]
     )
     assert "(estimated: " in plan(HIPPOCAMPUS).reasons["model.options"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "width", "text"),
+    [
+        (1e9, 8, "the narrowest, and still fewer than about 600 steps"),
+        (3e9, 8, "the widest that leaves about 600 steps"),
+        (5e9, 12, "the widest that leaves about 600 steps"),
+        (1e10, 16, "the usual width; a wider one would not leave about 2500 steps"),
+        (1e12, 32, "the widest that leaves about 2500 steps"),
+    ],
+)
+def test_the_width_is_chosen_for_what_is_said(rate, width, text):
+    made = plan(HIPPOCAMPUS, speed=Speed(rate, 2**36, True))
+    assert made.config.model.options["width"] == width
+    reason = made.reasons["model.options"]
+    assert reason.startswith(text)
+    left, wanted = (
+        int(re.search(pattern, reason)[1]) for pattern in (r"measured: (\d+)", r"about (\d+) steps")
+    )
+    assert (left >= wanted) == ("that leaves" in text)
 
 
 @pytest.mark.parametrize("gib", [0.25, 0.5, 1, 2, 4, 64])
