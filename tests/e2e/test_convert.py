@@ -109,7 +109,10 @@ def test_synthetic_volumes_in_any_layout(cli, tmp_path):
 @pytest.mark.parametrize(
     ("options", "pattern"),
     [
-        (("--size", "8x32x32", "--spacing", "4x1"), "z y x, the longest at most 20 times the shortest"),
+        (
+            ("--size", "8x32x32", "--spacing", "4x1"),
+            "z y x, the longest at most 20 times the shortest",
+        ),
         (("--size", "8x32x32", "--spacing", "4xaxb"), "not understood"),
         (("--size", "8x32x32", "--spacing", "4x1x0"), "each above 0"),
         (("--spacing", "4x1x1"), "pictures have none"),

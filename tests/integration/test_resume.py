@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 import ushape
 from ushape.config.load import load_config, read_assignments
 from ushape.training.checkpoint import load_state
+from ushape.workflow.folder import RunFolder
 
 STEPS, KILLS = 80, 10
 SETTINGS = (
@@ -91,7 +92,7 @@ def uninterrupted(tiny_data, tmp_path_factory):
 def assert_nothing_is_damaged(run):
     """Open every file that a killed run left, half-written temporary ones aside."""
     for path in run.rglob("*"):
-        if path.is_dir() or path.name.endswith(".part"):
+        if path.is_dir() or path.name == ".lock" or path.name.endswith(".part"):
             continue
         if path.suffix == ".pt":
             load_state(path)
@@ -224,10 +225,24 @@ def test_resuming_takes_up_the_settings_and_refuses_others(cli, tiny_data, tmp_p
         ("--set", "model.options.width=8"): "model.options",
         ("--model", "unet_original"): "model.name",
         ("--foreground", "0"): "data.labels",
+        ("--stack", "50x4x4nm"): "data.stack_mm",
     }.items():
         refused = cli("train", tiny_data, "--out", run, "--resume", *option)
         assert refused.code == 2, option
         assert f"{run} was begun with {key} = " in refused.error
+    assert_equal_weights(before, weights_of(run))
+
+
+def test_two_processes_do_not_train_in_one_folder(cli, tiny_data, tmp_path):
+    run = short_run(cli, tiny_data, tmp_path / "run")
+    before = weights_of(run)
+    (run / "fold_0" / ".state.pt.0a1b2c3d.part").touch()  # the other one is writing it
+    with RunFolder(run).held():
+        refused = cli("train", tiny_data, "--out", run, "--resume")
+        assert refused.code == 2
+        assert f"another process trains in {run}: wait until it ends" in refused.error
+        assert (run / "fold_0" / ".state.pt.0a1b2c3d.part").exists()
+    assert cli("train", tiny_data, "--out", run, "--resume").code == 0
     assert_equal_weights(before, weights_of(run))
 
 

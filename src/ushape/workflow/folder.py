@@ -12,16 +12,21 @@ RUN/
     predictions/      predicted validation cases
     evaluation.csv .json
   report.html
+  .lock               held by the process that trains
 """
 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ushape.errors import DataError
+from filelock import FileLock, Timeout
+
+from ushape.errors import ConfigError, DataError
+from ushape.files import make_folder, storage_error
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,35 @@ class RunFolder:
     def report(self) -> Path:
         """The page."""
         return self.root / "report.html"
+
+    @property
+    def lock(self) -> Path:
+        """Held while a process trains here; that the file is there says nothing."""
+        return self.root / ".lock"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other trainings out of this folder; it is made if it is not there.
+
+        Raises:
+            ConfigError: Another process trains here.
+            StorageError: The folder cannot be made.
+        """
+        make_folder(self.root)
+        lock = FileLock(self.lock, blocking=False)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise ConfigError(
+                f"another process trains in {self.root}: wait until it ends, or choose another "
+                "--out"
+            ) from error
+        except OSError as error:
+            raise storage_error(self.lock, error) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def sweep(self) -> None:
         """Remove the half-written files that a killed run left behind."""

@@ -12,6 +12,7 @@ from ushape.errors import ConfigError, DataError
 from ushape.files import make_folder, write_json
 from ushape.plan import Plan, Split
 from ushape.workflow.folder import RunFolder
+from ushape.workflow.wishes import Asks, read_stack
 
 
 def free_folder(run_plan: Plan) -> Path:
@@ -32,10 +33,25 @@ def check_folder(folder: RunFolder, *, is_resumed: bool) -> None:
             f"{folder.root} already holds a run: add --resume to go on with it, "
             "or choose another --out"
         )
-    if any(folder.root.iterdir()):
+    if any(path != folder.lock for path in folder.root.iterdir()):
         raise ConfigError(
             f"{folder.root} is not empty and holds no run: choose another --out, or an empty folder"
         )
+
+
+def check_subject(folder: RunFolder, asks: Asks) -> None:
+    """Refuse another network, or slices that were pictures, before a plan is made of half of each.
+
+    Raises:
+        ConfigError: The run was begun with another; the message names both.
+    """
+    old = load_config(folder.config)
+    for key, was, now in (
+        ("model.name", old.model.name, asks.get("model")),
+        ("data.stack_mm", old.data.stack_mm, read_stack(asks.get("stack"))),
+    ):
+        if now not in (None, was):
+            raise _cannot_go_on(folder, key, was, now)
 
 
 def resume_or_begin(folder: RunFolder, new: Plan) -> Plan:
@@ -56,7 +72,7 @@ def _resumed_plan(folder: RunFolder, new: Plan) -> Plan:
     """Take the recorded settings; refuse others, since the result would be neither."""
     old = load_config(folder.config)
     for key, was, now in _differences(old, new.config):
-        raise cannot_go_on(folder, key, was, now)
+        raise _cannot_go_on(folder, key, was, now)
     train_ids, val_ids = folder.read_split()
     if (train_ids, val_ids) != (new.split.train, new.split.val):
         raise DataError(
@@ -68,7 +84,7 @@ def _resumed_plan(folder: RunFolder, new: Plan) -> Plan:
     return Plan(old, folder.read_reasons(), split, new.fingerprint)
 
 
-def cannot_go_on(folder: RunFolder, key: str, was: object, now: object) -> ConfigError:
+def _cannot_go_on(folder: RunFolder, key: str, was: object, now: object) -> ConfigError:
     """Say that a run was begun with another setting."""
     return ConfigError(
         f"{folder.root} was begun with {key} = {was} and cannot go on with {now}: leave that as "

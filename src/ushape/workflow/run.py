@@ -19,7 +19,6 @@ import torch
 
 import ushape
 from ushape.bundle import BundleHeader
-from ushape.config.load import load_config
 from ushape.data.fine import small_thresholds
 from ushape.data.preprocess import prepare_cases
 from ushape.data.sample import Sample
@@ -38,7 +37,7 @@ from ushape.workflow.folder import RunFolder
 from ushape.workflow.prepare import Prepared, prepare_plan
 from ushape.workflow.record import RunRecord
 from ushape.workflow.report import write_run_report
-from ushape.workflow.resume import cannot_go_on, check_folder, free_folder, resume_or_begin
+from ushape.workflow.resume import check_folder, check_subject, free_folder, resume_or_begin
 from ushape.workflow.scores import evaluate_run
 from ushape.workflow.wishes import Asks, read_wishes
 
@@ -106,24 +105,37 @@ def train(
         check_folder(begun, is_resumed=is_resumed)
         if begun.config.exists():
             files.insert(0, begun.config)
-            recorded, model = load_config(begun.config).model.name, asks.get("model")
-            if model not in (None, recorded):
-                raise cannot_go_on(begun, "model.name", recorded, model)
+            check_subject(begun, asks)
     prepared = prepare_plan(
         data, read_wishes(files, asks), device, watcher.preparing, has_weights=has_weights
     )
     folder = RunFolder(Path(out) if out else free_folder(prepared.plan))
+    with folder.held():
+        return _train(folder, prepared, watcher, on_plan, device, is_resumed=is_resumed)
+
+
+def _train(
+    folder: RunFolder,
+    prepared: Prepared,
+    observer: Observer,
+    on_plan: Callable[[Prepared], None] | None,
+    device: str,
+    *,
+    is_resumed: bool,
+) -> Run:
+    """Train, predict, evaluate and report in a folder that no other process trains in."""
+    check_folder(folder, is_resumed=is_resumed)  # again, as one may have begun there meanwhile
     prepared = replace(prepared, plan=resume_or_begin(folder, prepared.plan))
     if on_plan:
         on_plan(prepared)
     try:
-        result = _fit(folder, prepared, is_resumed=is_resumed, observer=watcher)
+        result = _fit(folder, prepared, is_resumed=is_resumed, observer=observer)
     except Stopped as stopped:
         raise Stopped(
             f"the run is saved in {folder.root}; to go on, repeat the command with "
             f"--out {folder.root} --resume"
         ) from stopped
-    evaluation = _predict_and_evaluate(folder, prepared, watcher, device)
+    evaluation = _predict_and_evaluate(folder, prepared, observer, device)
     record = RunRecord(prepared, result, evaluation)
     write_run_report(folder, record)
     return Run(folder.root, folder.best, folder.report, result, evaluation)

@@ -152,7 +152,7 @@ def read_wishes(files: Sequence[Path], asks: Asks) -> Wishes:
         validation=joined.get("data.validation", ""),
         label_folder=asks.get("label_folder") or joined.get("data.label_folder"),
         layout=asks.get("layout") or joined.get("data.layout"),
-        stack_mm=_stack(asks.get("stack")) or joined.get("data.stack_mm"),
+        stack_mm=read_stack(asks.get("stack")) or joined.get("data.stack_mm"),
         augment=asks.get("augment"),
         align=bool(asks.get("align") or joined.get("data.align", False)),
         settings={key: value for key, value in joined.items() if key not in apart},
@@ -187,7 +187,8 @@ def _validation(asks: Asks) -> str | None:
     return f"fold {fold} of {folds}"
 
 
-def _stack(stack: str | Sequence[float] | None) -> tuple[float, float, float] | None:
+def read_stack(stack: str | Sequence[float] | None) -> tuple[float, float, float] | None:
+    """Read what is asked of `stack`: voxel edges z, y, x in mm, or None where nothing is."""
     if stack is None or isinstance(stack, str):
         return None if stack is None else parse_stack(stack)
     if len(stack) != 3 or any(not edge > 0 for edge in stack):
