@@ -1,13 +1,18 @@
 """Compare the fine-grained network with the plain one at equal budget, on small protrusions.
 
     python benchmarks/fine_grained.py [--steps 800] [--seeds 0 1 2] [--longer 3] [--out RUNS]
+    python benchmarks/fine_grained.py --volumes --steps 300 --seeds 0
 
 Synthetic `discs`, 100 slices of 128 x 128, the last 50 held out: a protrusion has about 25 pixels,
 and about half of the slices have one or more. Both arms are `unet_padding` of width 8 with 4 levels
 and take as many steps of as many pixels: the plain one sees four slices a step, the fine-grained
 one two slices and eight regions of 64 x 64. All else is planned; the last weights are kept. Both
-are also trained `--longer` times as long, with the first seed. Intervals are over cases and hold no
-chance of training. Results go to benchmarks/fine_grained.json.
+are also trained `--longer` times as long, with the first seed (0: not). Intervals are over cases
+and hold no chance of training. Results go to benchmarks/fine_grained.json.
+
+`--volumes`: the same in 3D, 60 volumes of 24 x 96 x 96 voxels (3 x 1 x 1 mm), the last 20 held out;
+every one holds some protrusions. Four whole volumes a step, or two and eight regions. Results go to
+benchmarks/fine_grained_volumes.json.
 """
 
 from __future__ import annotations
@@ -28,12 +33,16 @@ from trainings import (
     run_ushape,
     write_results,
 )
-from ushape.compare import ScoreTable, load_scores
+from ushape.compare import load_scores
 
-CASES, EDGE, DATA_SEED, HELD_OUT = 100, 128, 7, "50-99"
+DATA_SEED = 7
+PICTURES = ("discs-100x128", "50-99", ("--cases", "100", "--size", "128x128"))
+VOLUMES = (
+    "discs-60x24x96x96", "40-59", ("--cases", "60", "--size", "24x96x96", "--spacing", "3x1x1")
+)  # fmt: skip
+"""Name of the data, cases held out, and how it is drawn."""
 CLASSES = ("disc", "vertebra", "protrusion")
 COMMON = (
-    "--val", HELD_OUT,
     "--labels", "background=0,disc=1,vertebra=2,protrusion=3",
     "--set", "model.options.width=8",
     "--set", "model.options.levels=4",
@@ -50,15 +59,14 @@ ARMS = {
 }  # fmt: skip
 
 
-def train(run: Path, data: Path, *options: str) -> ScoreTable:
-    """Train into the folder `run`, unless that is done, and load its scores."""
+def train(run: Path, data: Path, *options: str) -> None:
+    """Train into the folder `run`, unless that is done."""
     if not (run / "report.html").exists():
         run_ushape("train", data, *COMMON, *options, "--out", run, "--resume")
-    return load_scores(run)
 
 
 def image_level(run: Path) -> dict[str, Any]:
-    """Count the held-out slices by whether truth and prediction hold a protrusion."""
+    """Count the held-out cases by whether truth and prediction hold a protrusion."""
     scores = json.loads((run / "fold_0" / "evaluation.json").read_text(encoding="utf-8"))
     return dict(scores["image_level"]["protrusion"])
 
@@ -70,7 +78,7 @@ def box_scores(run: Path) -> dict[str, Any] | None:
 
 
 def rate(counts: list[dict[str, Any]], wrong: str) -> float | None:
-    """Give recall (`missed`) or precision (`spurious`) over the slices of all seeds."""
+    """Give recall (`missed`) or precision (`spurious`) over the cases of all seeds."""
     right = sum(count["both"] for count in counts)
     total = right + sum(count[wrong] for count in counts)
     return round(right / total, 4) if total else None
@@ -81,24 +89,26 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--longer", type=int, default=3)
+    parser.add_argument("--volumes", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("runs/fine_grained"))
     arguments = parser.parse_args()
-    out, steps, seeds = arguments.out, arguments.steps, arguments.seeds
-    data = out / f"discs-{CASES}x{EDGE}-seed{DATA_SEED}"
+    steps, seeds = arguments.steps, arguments.seeds
+    is_3d = arguments.volumes
+    name, held_out, drawing = VOLUMES if is_3d else PICTURES
+    out = arguments.out / "volumes" if is_3d else arguments.out
+    data = out / f"{name}-seed{DATA_SEED}"
     if not data.exists():
-        size = ("--size", f"{EDGE}x{EDGE}")
-        run_ushape(
-            "data", "synth", "discs", "--out", data, "--cases", str(CASES), *size,
-            "--seed", str(DATA_SEED),
-        )  # fmt: skip
+        run_ushape("data", "synth", "discs", "--out", data, *drawing, "--seed", str(DATA_SEED))
+    common = ("--val", held_out)
     runs = {arm: [out / f"{arm}-{steps}steps-seed{seed}" for seed in seeds] for arm in ARMS}
     for number, seed in enumerate(seeds):
         for arm, options in ARMS.items():
-            train(runs[arm][number], data, *options, "--steps", str(steps), "--seed", str(seed))
+            length = ("--steps", str(steps), "--seed", str(seed))
+            train(runs[arm][number], data, *common, *options, *length)
     many = arguments.longer * steps
-    for arm, options in ARMS.items():
+    for arm, options in ARMS.items() if many else ():
         run = out / f"{arm}-{many}steps-seed{seeds[0]}"
-        train(run, data, *options, "--steps", str(many), "--seed", str(seeds[0]))
+        train(run, data, *common, *options, "--steps", str(many), "--seed", str(seeds[0]))
         runs[f"{arm}, {arguments.longer} times as long"] = [run]
 
     results: dict[str, Any] = {}
@@ -113,7 +123,7 @@ def main() -> None:
             "protrusion dice by seed": [
                 round(interval(load_scores(run), "protrusion", "dice").mean, 4) for run in folders
             ],
-            "slices with a protrusion": counts[0]["both"] + counts[0]["missed"],
+            "cases with a protrusion": counts[0]["both"] + counts[0]["missed"],
             "image-level counts by seed": counts,
             "image-level recall": rate(counts, "missed"),
             "image-level precision": rate(counts, "spurious"),
@@ -134,10 +144,10 @@ def main() -> None:
         if lost:
             print(f"{arm}: lost to wrong boxes, Dice by seed: {lost}")
     write_results(
-        Path(__file__).with_suffix(".json"),
+        Path(__file__).with_name("fine_grained_volumes.json" if is_3d else "fine_grained.json"),
         {
             "machine": machine(),
-            "data": f"discs, {CASES} of {EDGE} x {EDGE}, seed {DATA_SEED}, {HELD_OUT} held out",
+            "data": f"{name}, seed {DATA_SEED}, {held_out} held out",
             "steps": steps,
             "seeds": seeds,
             "arms": results,

@@ -55,6 +55,8 @@ def plan_lines(prepared: Prepared) -> list[str]:
         f"{schedule.steps} steps" if schedule.steps else format_duration(schedule.budget_s or 0.0)
     )
     lines = fingerprint_lines(run_plan.fingerprint)
+    device = prepared.device
+    threads = "1 thread" if device.num_threads == 1 else f"{device.num_threads} threads"
     rows = [
         ("split", f"{len(run_plan.split.train)} train, {len(run_plan.split.val)} validate", ""),
         ("", run_plan.split.reason, ""),
@@ -62,7 +64,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
         ("patches", f"{format_size(config.patch.size)}, {config.patch.batch} a step", "patch.size"),
         ("loss", _loss_text(config.loss), "loss"),
         ("training", f"{length}, {config.optimizer.name}, {config.train.precision}", ""),
-        ("device", f"{prepared.device.name}, {prepared.device.num_threads} threads", ""),
+        ("device", f"{device.name}, {threads}", ""),
     ]
     rows[5:5] = _target_rows(config)
     for title, text, key in rows:
