@@ -211,3 +211,23 @@ def test_pictures_as_a_stack(tmp_path):
     assert train.image_paths == tuple(
         tmp_path / "images" / f"{name}.png" for name in prepared.plan.split.train
     )
+
+
+def test_weights_of_a_manifest_reach_training(tmp_path, monkeypatch):
+    write_dataset("discs", tmp_path / "data", cases=3, size=(64, 64), seed=0)
+    rows = ["image,label,id,sampling_weight"]
+    rows += [
+        f"images/discs_00{n}.png,labels/discs_00{n}.png,c{n},{weight}"
+        for n, weight in enumerate(("2.5", "", "0.5"))
+    ]
+    (tmp_path / "data" / "manifest.csv").write_text("\n".join(rows))
+    seen = {}
+
+    def no_fit(config, table, training, validating, *args, **options):
+        seen.update({sample.id: sample.sampling_weight for sample in (*training, *validating)})
+        raise DataError("enough")
+
+    monkeypatch.setattr("ushape.workflow.run.fit", no_fit)
+    with pytest.raises(DataError, match="enough"):
+        train(tmp_path / "data", out=tmp_path / "run", steps=1, val="c2")
+    assert seen == {"c0": 2.5, "c1": 1.0, "c2": 0.5}

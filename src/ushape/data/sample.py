@@ -23,6 +23,7 @@ class Sample:
         places: By foreground class (index 1, 2, ...): some of its voxels, shape (n, axes), n = 0
             where the case has none of it; empty where nothing was indexed.
         spacing_mm: Voxel edges of the array; None of pictures, and where the file does not say.
+        sampling_weight: How many times as often as by itself patches are cut here.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Sample:
     num_valid: int | None = None
     places: tuple[npt.NDArray[np.integer[Any]], ...] = ()
     spacing_mm: tuple[float, ...] | None = None
+    sampling_weight: float = 1.0
 
     @property
     def size(self) -> tuple[int, ...]:

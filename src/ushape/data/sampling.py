@@ -93,11 +93,19 @@ def unpack_places(packed: npt.NDArray[np.int64], axes: int) -> Places:
 
 
 def case_weights(samples: Sequence[Sample], sampling: SamplingConfig) -> npt.NDArray[np.float64]:
-    """Weigh cases against each other: by pixels that are not void, or all that have any alike."""
+    """Weigh cases against each other: by pixels that are not void, or all that have any alike.
+
+    What a data set says of single cases (`Sample.sampling_weight`) is a factor on that.
+    """
     pixels = np.array(
         [float(np.prod(s.size) if s.num_valid is None else s.num_valid) for s in samples]
     )
-    return pixels if sampling.cases == "size" else (pixels > 0).astype(np.float64)
+    weights = pixels if sampling.cases == "size" else (pixels > 0).astype(np.float64)
+    return weights * _said_weights(samples)
+
+
+def _said_weights(samples: Sequence[Sample]) -> npt.NDArray[np.float64]:
+    return np.array([sample.sampling_weight for sample in samples])
 
 
 def num_centred(sampling: SamplingConfig, batch_size: int) -> int:
@@ -133,7 +141,8 @@ def draw_places(
     if not number:
         return []
     counts = _class_counts(samples)
-    total = counts.sum(axis=0)
+    said = _said_weights(samples)
+    total = (counts * said[:, None]).sum(axis=0)
     held = np.flatnonzero(total)
     if not len(held):
         return []
@@ -144,7 +153,7 @@ def draw_places(
         classes = generator.choice(len(total), size=number, p=total / total.sum())
     drawn = []
     for index in classes:
-        weights = counts[:, index] if sampling.cases == "size" else counts[:, index] > 0
+        weights = said * (counts[:, index] if sampling.cases == "size" else counts[:, index] > 0)
         case = int(generator.choice(len(samples), p=weights / weights.sum()))
         places = samples[case].places[index]
         drawn.append((case, np.array(places[generator.integers(len(places))])))

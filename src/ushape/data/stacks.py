@@ -52,5 +52,11 @@ def _joined(run: Sequence[CaseFiles], spacing_mm: tuple[float, float, float]) ->
     first, last = run[0], run[-1]
     name = first.id if len(run) == 1 else f"{first.id}-{last.id}"
     return CaseFiles(
-        name, first.image, first.label, planes=tuple(run), group=first.group, spacing_mm=spacing_mm
+        name,
+        first.image,
+        first.label,
+        planes=tuple(run),
+        group=first.group,
+        spacing_mm=spacing_mm,
+        sampling_weight=sum(each.sampling_weight for each in run) / len(run),
     )

@@ -168,9 +168,9 @@ def _open_cases(
     folder: RunFolder, prepared: Prepared, ids: tuple[str, ...], observer: Observer
 ) -> list[Sample]:
     """Prepare some cases, or take them from the cache, and map their arrays."""
-    config = prepared.plan.config
+    config, files = prepared.plan.config, prepared.cases(ids)
     cases = prepare_cases(
-        prepared.cases(ids),
+        files,
         prepared.plan.fingerprint.labels,
         config.preprocess,
         make_folder(folder.cache),
@@ -179,7 +179,10 @@ def _open_cases(
         align=config.data.align,
         progress=observer.preparing,
     )
-    return [case.open() for case in cases]
+    return [
+        replace(case.open(), sampling_weight=each.sampling_weight)
+        for case, each in zip(cases, files, strict=True)
+    ]
 
 
 def _header(run_plan: Plan, table: LabelTable, device: DeviceFacts) -> BundleHeader:

@@ -255,14 +255,25 @@ def test_sizes_of_classes_are_those_of_all_voxels_not_of_the_kept_ones():
     assert rare == pytest.approx(0.25, abs=0.03)
 
 
-@pytest.mark.parametrize(("cases", "share"), [("size", 0.9), ("equal", 0.5)])
-def test_a_case_by_its_size_or_with_equal_chance(cases, share):
+def test_a_class_by_its_size_counts_what_its_cases_weigh():
+    ones, twos = np.ones((20, 20), np.uint8), np.full((20, 20), 2, np.uint8)
+    samples = [labelled(ones), replace(labelled(twos), sampling_weight=4.0)]
+    drawn = draw_places(np.random.default_rng(0), samples, SamplingConfig(1.0, "size"), 2000)
+    assert np.mean([case for case, _ in drawn]) == pytest.approx(0.8, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("cases", "weight", "share"),
+    [("size", 1, 0.9), ("equal", 1, 0.5), ("size", 9, 0.5), ("equal", 3, 0.25)],
+)
+def test_a_case_by_its_size_or_with_equal_chance_times_its_weight(cases, weight, share):
     large, small = np.ones((90, 20), np.uint8), np.ones((10, 20), np.uint8)
-    samples = [labelled(large), labelled(small)]
+    samples = [labelled(large), replace(labelled(small), sampling_weight=weight)]
     drawn = draw_places(np.random.default_rng(1), samples, SamplingConfig(1.0, cases=cases), 2000)
     assert np.mean([case == 0 for case, _ in drawn]) == pytest.approx(share, abs=0.04)
     # The same of patches that lie anywhere.
-    samples = [numbered((90, 20)), numbered((10, 20), 10_000)]
+    few = replace(numbered((10, 20), 10_000), sampling_weight=weight)
+    samples = [numbered((90, 20)), few]
     out = windows(samples, batch=2000, sampling=SamplingConfig(cases=cases))
     first = (out.images[:, 0, 5, 5] < 10_000).float().mean()
     assert float(first) == pytest.approx(share, abs=0.04)

@@ -51,6 +51,7 @@ class CaseFiles:
         spacing_mm: Voxel edges in array order, where the files do not tell them but something else
             did.
         position: Of a slice in its stack: neighbours differ by one.
+        sampling_weight: How many times as often as by itself training patches are cut here.
         frames_are_channels: If the image is a 4D file, its images are channels, as the Medical
             Segmentation Decathlon has it.
     """
@@ -64,6 +65,7 @@ class CaseFiles:
     group: str | None = None
     spacing_mm: tuple[float, ...] | None = None
     position: int | None = None
+    sampling_weight: float = 1.0
     frames_are_channels: bool = False
 
     @property

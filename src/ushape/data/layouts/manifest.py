@@ -150,6 +150,7 @@ class _Reader:
             group=row.values.get("group"),
             spacing_mm=_spacing(row),
             position=_position(row),
+            sampling_weight=_sampling_weight(row),
         )
         for image in images:
             before = self._lines.setdefault(image, row.where)
@@ -204,6 +205,17 @@ def _is_there(path: Path) -> bool:
 def _spacing(row: Row) -> tuple[float, ...] | None:
     text = row.values.get("spacing_mm")
     return None if text is None else parse_spacing_mm(text)
+
+
+def _sampling_weight(row: Row) -> float:
+    text = row.values.get("sampling_weight", "1")
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = math.nan
+    if not 0 < weight < math.inf:
+        raise DataError(f"the sampling_weight {text!r} is no number above 0")
+    return weight
 
 
 def _position(row: Row) -> int | None:

@@ -18,10 +18,11 @@ MANIFEST_SUFFIXES = (".csv", ".tsv", ".json")
 _ONE_NAME = {
     "id": "id", "case": "id", "group": "group", "subject": "group", "patient": "group",
     "split": "split", "slice": "slice", "spacing_mm": "spacing_mm",
+    "sampling_weight": "sampling_weight",
 }  # fmt: skip
 COLUMNS = (
     "image (or image_NAME for each channel), label (or label_CLASS for each mask), id, group (or "
-    "subject), split, slice, spacing_mm"
+    "subject), split, slice, spacing_mm, sampling_weight"
 )
 
 

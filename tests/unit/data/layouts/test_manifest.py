@@ -23,15 +23,16 @@ def messages(layout):
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_a_table(make, name, delimiter):
     text = (
-        "\ufeffImage,LABEL,id,Subject,split,spacing_mm\n"
-        "a.nii,b.nii,two,p1,train,3x1x1\n\n"
-        "c.nii,d.nii,one,p2,validation,\n"
+        "\ufeffImage,LABEL,id,Subject,split,spacing_mm,sampling_weight\n"
+        "a.nii,b.nii,two,p1,train,3x1x1,2.5\n\n"
+        "c.nii,d.nii,one,p2,validation,,\n"
     ).replace(",", delimiter)
     layout = read(make, text, name)
     assert layout.kind == "manifest"
     assert relative(layout) == [("one", "c.nii", "d.nii"), ("two", "a.nii", "b.nii")]
     assert [case.group for case in layout.cases] == ["p2", "p1"]
     assert [case.spacing_mm for case in layout.cases] == [None, (3.0, 1.0, 1.0)]
+    assert [case.sampling_weight for case in layout.cases] == [1, 2.5]
     assert dict(layout.split) == {"two": "train", "one": "val"}
     assert layout.problems == ()
 
@@ -138,6 +139,9 @@ def test_an_id_twice_leaves_both_out(make):
         ("split", "trian", "unknown split 'trian': did you mean 'train'?"),
         ("spacing_mm", "3x1x1pm", "unknown unit 'pm'"),
         ("slice", "third", "the slice 'third' is no whole number"),
+        ("sampling_weight", "0", "the sampling_weight '0' is no number above 0"),
+        ("sampling_weight", "inf", "the sampling_weight 'inf' is no number above 0"),
+        ("sampling_weight", "twice", "the sampling_weight 'twice' is no number above 0"),
     ],
 )
 def test_wrong_values(make, column, value, why):
