@@ -1,6 +1,7 @@
 """Time surface metrics of 256^3 masks: ours, by distance transforms, and MONAI side by side.
 
     python benchmarks/surface.py [SIZE]
+    python benchmarks/surface.py agreement      # values only: 120 random pairs beside MONAI's
 
 The candidates beside ours need packages that ushape does not: `edt` and `monai` are measured
 where they are installed, and left out where not. One core; best of the repeats.
@@ -18,6 +19,8 @@ import scipy
 from scipy import ndimage
 
 from ushape.metrics import surface_distances, surface_mask
+
+Figures = tuple[float, float, float, float]
 
 SPACING = (2.5, 1.0, 1.0)
 REPEATS = 2
@@ -74,6 +77,46 @@ def by_monai(prediction: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
     return hd95.item(), nsd.item()
 
 
+def four_by_monai(prediction: np.ndarray, truth: np.ndarray, spacing: tuple[float, ...]) -> Figures:
+    import torch
+    from monai.metrics import (
+        compute_average_surface_distance,
+        compute_hausdorff_distance,
+        compute_surface_dice,
+    )
+
+    pair = [torch.from_numpy(mask)[None, None].float() for mask in (prediction, truth)]
+    common = {"include_background": True, "spacing": spacing}
+    return (
+        compute_hausdorff_distance(*pair, **common).item(),
+        compute_hausdorff_distance(*pair, percentile=95, **common).item(),
+        compute_average_surface_distance(*pair, symmetric=True, **common).item(),
+        compute_surface_dice(*pair, [1.0], **common).item(),
+    )
+
+
+def show_agreement(pairs: int = 120) -> None:
+    """Compare HD, HD95, ASSD and NSD with MONAI's on random masks, half of them in 3D."""
+    generator = np.random.default_rng(0)
+    largest = [0.0] * 4
+    for number in range(pairs):
+        size = (15, 19) if number % 2 else (7, 13, 11)
+        spacing = tuple(float(edge) for edge in generator.uniform(0.5, 4, len(size)))
+        prediction, truth = (
+            ndimage.gaussian_filter(generator.normal(size=size), 1) > generator.uniform(0, 0.2)
+            for _ in range(2)
+        )
+        found = surface_distances(prediction, truth, spacing=spacing)
+        mine = (
+            found.hausdorff, found.hausdorff95, found.assd, found.normalised_dice(1.0)
+        )  # fmt: skip
+        theirs = four_by_monai(prediction, truth, spacing)
+        gaps = [abs(a - b) / max(abs(b), 1) for a, b in zip(mine, theirs, strict=True)]
+        largest = [max(before, gap) for before, gap in zip(largest, gaps, strict=True)]
+    for name, gap in zip(("HD", "HD95", "ASSD", "NSD"), largest, strict=True):
+        print(f"{name:5} {pairs} pairs, largest difference, relative above 1: {gap:.1e}")
+
+
 def candidates() -> dict[str, Callable[..., tuple[float, float]]]:
     found = {
         "ours": ours,
@@ -96,6 +139,9 @@ def candidates() -> dict[str, Callable[..., tuple[float, float]]]:
 
 
 def main() -> None:
+    if sys.argv[1:] == ["agreement"]:
+        show_agreement()
+        return
     size = int(sys.argv[1]) if len(sys.argv) > 1 else 256
     methods = candidates()
     print(f"{size}^3, spacing {SPACING}, numpy {np.__version__}, scipy {scipy.__version__}, 1 core")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
+from skimage.morphology import skeletonize
 
 from ushape.errors import ShapeError
 from ushape.metrics import centerline_scores
@@ -43,6 +47,33 @@ def test_a_tube_in_3d():
     half = tube.copy()
     half[6:] = False
     assert centerline_scores(half, thin).sensitivity == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("size", [(14, 17), (6, 9, 8)])
+@pytest.mark.parametrize("seed", range(12))
+def test_random_masks_against_a_count_by_hand(size, seed):
+    """Eqs. 1 and 2 of Shit et al. 2021 as sets of pixels; some masks are empty."""
+    generator = np.random.default_rng(seed)
+    prediction, truth = (
+        gaussian_filter(generator.normal(size=size), 1) > generator.choice([-0.1, 0.1, 0.3, 9])
+        for _ in range(2)
+    )
+    pixels = [set(map(tuple, np.argwhere(mask).tolist())) for mask in (prediction, truth)]
+    lines = [
+        set(map(tuple, np.argwhere(skeletonize(mask)).tolist())) if mask.any() else set()
+        for mask in (prediction, truth)
+    ]
+    precision = len(lines[0] & pixels[1]) / len(lines[0]) if lines[0] else math.nan
+    sensitivity = len(lines[1] & pixels[0]) / len(lines[1]) if lines[1] else math.nan
+    both = [value for value in (precision, sensitivity) if not math.isnan(value)]
+    if len(both) == 2 and sum(both):
+        expected = 2 * precision * sensitivity / (precision + sensitivity)
+    else:
+        expected = 0.0 if both else math.nan
+    found = centerline_scores(prediction, truth)
+    assert [found.precision, found.sensitivity, found.cldice] == pytest.approx(
+        [precision, sensitivity, expected], nan_ok=True
+    )
 
 
 def test_empty_masks_and_ignored_pixels():
