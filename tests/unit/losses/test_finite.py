@@ -92,13 +92,19 @@ def test_value_and_gradient_are_finite(text, kind, level):
 
 @pytest.mark.parametrize("is_autocast", [False, True], ids=["plain", "autocast"])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("text", TEXTS)
-def test_half_precision_is_finite_too(text, dtype, is_autocast):
-    loss = build_loss(text, num_logits=3, class_fractions=[0.2] * 3)
-    for target in targets("multiclass", 3, (3, 4)).values():
+@pytest.mark.parametrize(("text", "kind"), [(name, kind) for name, kind in CASES if name in TEXTS])
+def test_half_precision_is_finite_too(text, kind, dtype, is_autocast):
+    channels = KINDS[kind]
+    loss = build_loss(text, num_logits=channels, class_fractions=[0.2] * channels, target=kind)
+    for size in ((3, 4), (2, 3, 3)):
+        named = targets(kind, channels, size)
         for level in (-1e4, 1e4, "mixed"):
-            logits = logits_of(level, target.shape, dtype)
-            check(loss, logits, target, None, is_autocast=is_autocast)
+            for target in named.values():
+                logits = logits_of(level, target.shape, dtype)
+                check(loss, logits, target, None, is_autocast=is_autocast)
+            for mask in masks(size):
+                logits = logits_of(level, named["pixel"].shape, dtype)
+                check(loss, logits, named["pixel"], mask, is_autocast=is_autocast)
 
 
 @pytest.mark.parametrize("text", TERMS)
