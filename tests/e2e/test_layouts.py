@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from ushape import train
 from ushape.cli.main import app
+from ushape.config.load import write_config
 from ushape.data.io import read_volume
 from ushape.data.layouts import find_cases
 from ushape.data.synth import write_dataset
@@ -56,9 +57,37 @@ def test_the_same_weights_whatever_the_layout(nnunet, tmp_path):
 def test_names_regions_and_void_come_from_the_file(nnunet):
     describe(nnunet, labels={"background": 0, "spine": [1, 2], "disc": 2, "absent": 9, "ignore": 3})
     table = plan(nnunet, steps=5).plan.fingerprint.labels
-    assert set(table.names[1:]) == {"disc", "label_1", "spine"}
+    assert table.names[1:] == ("disc", "spine")  # what only stands in a region is no class
     assert table.ignore == 3
     assert table.is_overlapping
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ({"target": "multiclass"}, ("label_1", "disc")),
+        ({"regions": ["both=disc+label_1"]}, ("label_1", "disc", "both")),
+        ({"labels": "background=0,a=1,b=2"}, ("a", "b", "spine")),
+    ],
+)
+def test_one_word_of_a_person_leaves_the_rest_of_the_file(nnunet, said, names):
+    """One label option threw away names, regions and void: value 3 became a class."""
+    describe(nnunet, labels={"background": 0, "spine": [1, 2], "disc": 2, "ignore": 3})
+    prepared = plan(nnunet, steps=5, **said)
+    table = prepared.plan.fingerprint.labels
+    assert table.names[1:] == names
+    assert table.ignore == 3
+    assert prepared.plan.fingerprint.void_fraction > 0
+
+
+def test_a_recorded_table_wins_over_the_file(nnunet, tmp_path):
+    settings = tmp_path / "settings.yaml"
+    first = plan(nnunet, steps=5).plan
+    write_config(settings, first.config, first.reasons)
+    describe(nnunet, labels={"background": 0, "disc": 2, "a": 1, "ignore": 3})
+    table = plan(nnunet, config=settings).plan.fingerprint.labels
+    assert table.names[1:] == ("disc", "vertebra", "protrusion")
+    assert table.ignore is None
 
 
 def test_a_person_wins_over_the_file(nnunet):

@@ -148,6 +148,85 @@ def test_one_file_of_channels_in_and_out(cli, cases, tiny_network, tmp_path):
     assert set(np.unique(stack)) <= {0, 255}
 
 
+COLORS = (0x101010, 0xFF0000, 0x00C0FF)
+
+
+def save_palette(path, indices, colors=COLORS):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(indices)
+    picture.putpalette(b"".join(color.to_bytes(3, "big") for color in colors))
+    picture.save(path)
+
+
+def test_palettes_in_and_out(cli, cases, tiny_network, tmp_path):
+    """Classes are named by colour, and predictions look as the labels do."""
+    data, run, out = tmp_path / "data", tmp_path / "run", tmp_path / "out"
+    for number, (image, cell, half) in enumerate(cases):
+        save(data / "images" / f"{number}.png", image)
+        save_palette(data / "labels" / f"{number}.png", (cell + 2 * (half & ~cell)).astype("u1"))
+    names = ("--labels", "none=#101010,cell=#ff0000,band=#00c0ff")
+    result = train(cli, data, run, tiny_network, *names, steps=2)
+    assert result.code == 0, result.err
+    assert "0 = none, 1 = cell, 2 = band" in result.out
+    assert cli("predict", run, data / "images", "--out", out).code == 0
+    files = [out / "0.png", run / "fold_0" / "predictions" / "4.png"]
+    for path in files:
+        with Image.open(path) as picture:
+            assert picture.mode == "P"
+            shown = np.asarray(picture.convert("RGB")).astype(int) @ (1 << 16, 1 << 8, 1)
+        indices = pixels(path)
+        assert indices.max() <= 2
+        np.testing.assert_array_equal(shown, np.array(COLORS)[indices])
+    scored = cli("evaluate", out, data, *names)  # by colour, on both sides
+    assert scored.code == 0, scored.err
+    wanted = "#101010 #ff0000 #00c0ff"
+    assert json.loads((out / "predictions.json").read_text())["labels"]["palette"] == wanted
+    with safe_open(run / "fold_0" / "best.safetensors", framework="np") as file:
+        assert json.loads(file.metadata()["ushape"])["labels"]["palette"] == wanted
+
+
+def test_colours_that_files_do_not_share_name_the_file(cli, cases, tmp_path):
+    for number, (image, cell, _) in enumerate(cases):
+        save(tmp_path / "images" / f"{number}.png", image)
+        turned = COLORS if number != 3 else (*COLORS[:1], *COLORS[:0:-1])
+        save_palette(tmp_path / "labels" / f"{number}.png", cell.astype("u1"), turned)
+    result = cli("plan", tmp_path, "--labels", "none=0,cell=#ff0000")
+    assert result.code == 2
+    assert "--labels cell=#ff0000: index 1 is #ff0000 in " in result.error
+    assert "3.png; give all label files one palette, or name the classes by index" in result.error
+    assert cli("plan", tmp_path, "--labels", "none=0,cell=1").code == 0
+
+
+def test_channels_stored_pixel_by_pixel_are_trained_and_scored(cli, cases, tiny_network, tmp_path):
+    """Three grey samples a pixel: planned as channels, and once scored as colours."""
+    data, run, out = tmp_path / "data", tmp_path / "run", tmp_path / "out"
+    (data / "labels").mkdir(parents=True)
+    options = {"photometric": "minisblack", "planarconfig": "contig"}
+    for number, (image, cell, half) in enumerate(cases):
+        save(data / "images" / f"{number}.png", image)
+        masks = np.stack([cell, half, cell & half], axis=-1).astype(np.uint8) * 255
+        tifffile.imwrite(data / "labels" / f"{number}.tif", masks, **options)
+    result = train(cli, data, run, tiny_network, steps=2)
+    assert result.code == 0, result.err
+    assert "3 channels of masks" in result.out
+    assert cli("predict", run, data / "images", "--out", out).code == 0
+    assert tifffile.imread(out / "4.tif").shape == (3, *SIZE)
+    scored = cli("evaluate", out, data, "--json")
+    assert scored.code == 0, scored.err
+    inside = json.loads((run / "fold_0" / "evaluation.json").read_text())
+    masks = tifffile.imread(out / "4.tif") > 0
+    for name, mask, truth in zip(
+        ("class_1", "class_2", "class_3"),
+        masks,
+        (cases[4][1], cases[4][2], cases[4][1] & cases[4][2]),
+        strict=True,
+    ):
+        wanted = pytest.approx(dice_of(mask, truth), abs=1e-9)
+        assert inside["cases"][0][name]["dice"] == wanted
+        by_id = {case["id"]: case for case in scored.json["cases"]}
+        assert by_id["4"][name]["dice"] == wanted
+
+
 def test_regions_are_written_as_masks(cli, cases, tiny_network, tmp_path):
     data, run = tmp_path / "data", tmp_path / "run"
     for number, (image, cell, half) in enumerate(cases):

@@ -3,7 +3,14 @@
 import pytest
 
 from ushape.errors import ConfigError
-from ushape.labels import LabelClass, LabelTable, choose_labels, parse_names, parse_value
+from ushape.labels import (
+    LabelClass,
+    LabelTable,
+    choose_labels,
+    parse_names,
+    parse_value,
+    pool_palettes,
+)
 
 RED, GREEN = 0xFF0000, 0x00FF00
 
@@ -124,3 +131,74 @@ def test_what_is_no_naming(text, says):
 def test_a_table_survives_json():
     table = choose_labels({0: 50, RED: 30, GREEN: 20}, is_color=True)
     assert LabelTable.from_json(table.to_json()) == table
+
+
+# ---------------------------------------------------------------- palettes
+
+BLUE = 0x0000FF
+FOUR = (0, RED, GREEN, BLUE)
+
+
+def palette_of(*tables, used=(0, 1, 2)):
+    return pool_palettes((f"{n}.png", table, used) for n, table in enumerate(tables))
+
+
+def test_colours_name_the_indices_of_a_palette():
+    counts = {0: 50, 1: 20, 2: 30}
+    names = parse_names("sky=#000000,grass=#00ff00,roof=1")
+    table = choose_labels(counts, names=names, palette=palette_of(FOUR, FOUR))
+    assert [(c.name, c.value) for c in table.classes] == [("sky", 0), ("grass", 2), ("roof", 1)]
+    assert table.palette == (0, RED, GREEN)
+    two = choose_labels({0: 5, 1: 5}, foreground="#000000", palette=palette_of(FOUR, used=(0, 1)))
+    assert two.values == (1, 0)
+
+
+def test_a_table_keeps_its_palette_in_json_and_reads_those_without():
+    table = choose_labels({0: 5, 1: 2, 2: 3}, palette=palette_of(FOUR))
+    plain = table.to_json()
+    assert plain["palette"] == "#000000 #ff0000 #00ff00"
+    assert LabelTable.from_json(plain) == table
+    del plain["palette"]
+    assert LabelTable.from_json(plain).palette == ()
+    assert "palette" not in choose_labels({0: 5, 1: 2}).to_json()
+
+
+def test_what_fills_a_palette_up_is_no_clash():
+    """Tools write tables of the colours in use, cut off or filled up with black."""
+    filled = (0, RED, *[0] * 254)
+    found = pool_palettes([("a", filled, (0, 1)), ("b", FOUR, (0, 2, 3)), ("c", (0,), (0,))])
+    assert found.clashes == ()
+    assert found.table(4) == FOUR
+    assert found.index_of(0, [0, 1, 2, 3], "black") == 0
+
+
+@pytest.mark.parametrize(
+    ("tables", "says"),
+    [
+        ((FOUR, (0, GREEN, RED)), "--labels a=#ff0000: index 1 is #ff0000 in 0.png and #00ff00"),
+        ((FOUR, ()), "--labels a=#ff0000: 1.png has no palette, others have"),
+        (((0, BLUE, GREEN),), "--labels a=#ff0000: no label has that colour (found: 0 = #000000"),
+        (((0, RED, RED),), "--labels a=#ff0000: the indices 1 and 2 have this colour"),
+    ],
+)
+def test_colours_that_are_no_index(tables, says):
+    names = parse_names("sky=0,a=#ff0000,b=2")
+    with pytest.raises(ConfigError) as caught:
+        choose_labels({0: 5, 1: 2, 2: 3}, names=names, palette=palette_of(*tables))
+    assert says in str(caught.value)
+
+
+def test_palettes_that_differ_colour_no_predictions():
+    counts = {0: 5, 1: 2, 2: 3}
+    assert choose_labels(counts, palette=palette_of(FOUR, (0, RED, BLUE))).palette == ()
+    assert choose_labels(counts, palette=palette_of(FOUR, ())).palette == ()
+
+
+def test_a_colour_is_named_as_it_was_written():
+    with pytest.raises(ConfigError, match="--labels a=#ff0000: no label has that value"):
+        choose_labels({0: 5, 1: 5}, names=parse_names("sky=0,a=#ff0000"))
+
+
+def test_void_pixels_of_palettes_are_given_by_index():
+    with pytest.raises(ConfigError, match="this is index 2; say --ignore 2"):
+        choose_labels({0: 5, 1: 2, 2: 3}, ignore=parse_value("#00ff00"), palette=palette_of(FOUR))

@@ -42,7 +42,10 @@ def plan(
     data: DataArgument,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Also write the settings to this YAML file."),
+        typer.Option(
+            metavar="FILE",
+            help="Also write all settings, with a reason at every line, to this YAML file.",
+        ),
     ] = None,
     model: ModelOption = None,
     budget: BudgetOption = None,
@@ -66,7 +69,10 @@ def plan(
     device: DeviceOption = "auto",
     json: JsonOption = False,
 ) -> None:
-    """Say what was understood of a data set, what would be run, and why. Nothing is trained."""
+    """Say what was understood of a data set, what would be run, and why. Nothing is trained.
+
+    --out FILE writes the plan as YAML, to change and to give to ushape train --config FILE.
+    """
     from ushape.cli.texts import plan_json, plan_lines
     from ushape.config.load import read_assignments, write_config
     from ushape.workflow import plan as make_plan

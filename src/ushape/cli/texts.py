@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import math
 
-from ushape.cli.fine_texts import second_pass_rows
+from ushape.cli.plan_rows import plan_rows, row_lines
 from ushape.config.load import config_tree
-from ushape.config.schema import RunConfig
 from ushape.data.scan import Scan
 from ushape.evaluate import Evaluation
 from ushape.evaluate.evaluation import OVERLAP_METRICS
-from ushape.losses import LossText, loss_to_data
 from ushape.metrics import Interval
 from ushape.plan import Fingerprint
-from ushape.sizes import format_duration, format_size
 from ushape.workflow import Prepared
 from ushape.workflow.data_facts import data_facts
 
@@ -47,58 +44,8 @@ def fingerprint_json(found: Fingerprint) -> dict[str, object]:
 
 def plan_lines(prepared: Prepared) -> list[str]:
     """Say what was understood, what will be run, and why."""
-    run_plan = prepared.plan
-    config, reasons = run_plan.config, run_plan.reasons
-    options = ", ".join(f"{key} {value}" for key, value in config.model.options.items())
-    schedule = config.schedule
-    length = (
-        f"{schedule.steps} steps" if schedule.steps else format_duration(schedule.budget_s or 0.0)
-    )
-    lines = fingerprint_lines(run_plan.fingerprint)
-    device = prepared.device
-    threads = "1 thread" if device.num_threads == 1 else f"{device.num_threads} threads"
-    rows = [
-        ("split", f"{len(run_plan.split.train)} train, {len(run_plan.split.val)} validate", ""),
-        ("", run_plan.split.reason, ""),
-        ("model", config.model.name + (f" ({options})" if options else ""), "model.options"),
-        ("patches", f"{format_size(config.patch.size)}, {config.patch.batch} a step", "patch.size"),
-        ("loss", _loss_text(config.loss), "loss"),
-        ("training", f"{length}, {config.optimizer.name}, {config.train.precision}", ""),
-        ("device", f"{device.name}, {threads}", ""),
-    ]
-    rows[5:5] = _target_rows(config)
-    for title, text, key in rows:
-        reason = f"  ({reasons[key]})" if reasons.get(key) else ""
-        lines.append(f"{title:8} {text}{reason}")
-    return lines
-
-
-def _target_rows(config: RunConfig) -> list[tuple[str, str, str]]:
-    """Say what is done to targets and losses besides the usual."""
-    rows = []
-    if config.balance == "auto":
-        rows.append(("", "its terms are brought to one magnitude", ""))
-    if config.weight_map.use:
-        weights = config.weight_map
-        rows.append(("", f"gaps weigh more (w0 {weights.w0:g}, sigma {weights.sigma:g})", ""))
-    lines = config.lines
-    if lines.classes:
-        sigmas = ", ".join(f"{sigma:g}" for sigma in lines.sigma)
-        how = "blurred copies beside them" if lines.mode == "blurred" else "graded by distance"
-        rows.append(("lines", f"{', '.join(lines.classes)}: {how}, sigma {sigmas}", ""))
-    return rows + second_pass_rows(config.fine)
-
-
-def _loss_text(loss: LossText) -> str:
-    """Write a loss in one line; groups by name."""
-    if isinstance(loss, str):
-        return loss
-    groups = loss_to_data(loss)
-    assert isinstance(groups, dict)
-    lines = {
-        key: group if isinstance(group, str) else group["terms"] for key, group in groups.items()
-    }
-    return "; ".join(f"{name}: {line}" for name, line in lines.items())
+    lines = fingerprint_lines(prepared.plan.fingerprint)
+    return lines + [line.rstrip() for row in plan_rows(prepared) for line in row_lines(row)]
 
 
 def plan_json(prepared: Prepared) -> dict[str, object]:

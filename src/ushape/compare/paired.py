@@ -136,7 +136,8 @@ def _check_cases(
     if use_common or not (only_first or only_second):
         return
     lists = [
-        f"{len(names)} cases are in {which} only ({_some(names)})"
+        f"{len(names)} {'case is' if len(names) == 1 else 'cases are'} in {which} only "
+        f"({_some(names)})"
         for names, which in ((only_first, "A"), (only_second, "B"))
         if names
     ]

@@ -27,7 +27,8 @@ def main_rows(comparison: Comparison, metrics: Sequence[str] | None = None) -> t
 def sentence(row: Row) -> str:
     """Say in one sentence which of the two is better, and how sure that is.
 
-    Better is said only where the 95 % interval of the difference leaves out 0.
+    Better is said only where the 95 % interval of the difference leaves out 0, and where there are
+    enough cases (or groups) to trust it.
     """
     found = row.difference
     score = title_of(row)
@@ -35,7 +36,11 @@ def sentence(row: Row) -> str:
         return f"{score}: no case has a value in both, so nothing can be said."
     better, winners = _winner(row)
     if better is None:
-        text = f"No difference can be shown in {score}: B - A = {_signed(found.difference)}"
+        few = ""
+        if found.is_too_few:
+            drawn = "case" if found.num_groups is None else "group"
+            few = f" (only {_counted(found.num_units, drawn)}: too few to tell)"
+        text = f"No difference can be shown in {score}{few}: B - A = {_signed(found.difference)}"
         counts = f"B is better in {found.num_second_better} of {found.num_cases} cases"
     else:
         unit = _unit(row)
@@ -44,9 +49,9 @@ def sentence(row: Row) -> str:
         counts = f"in {winners} of {found.num_cases} cases"
     parts = [text, _interval(row), counts, f"Wilcoxon p = {probability(found.p_value)}"]
     if found.num_groups is not None:
-        parts.append(f"over {found.num_groups} groups")
+        parts.append(f"over {_counted(found.num_groups, 'group')}")
     if found.num_undefined:
-        parts.append(f"{found.num_undefined} cases without a value left out")
+        parts.append(f"{_counted(found.num_undefined, 'case')} without a value left out")
     return ", ".join(parts) + "."
 
 
@@ -109,6 +114,11 @@ def _interval(row: Row) -> str:
 
 def _unit(row: Row) -> str:
     return f" {row.column.removeprefix(row.metric.name + '_')}" if row.metric.is_length else ""
+
+
+def _counted(count: int, noun: str) -> str:
+    """Write a number of things: `1 case`, `2 cases`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _signed(value: float) -> str:

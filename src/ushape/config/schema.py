@@ -271,7 +271,8 @@ class LinesConfig:
         mode: `blurred`: copies of the mask, blurred with each sigma, are learnt beside it as
             outputs of their own. `distance`: the class itself is learnt as a Gaussian of the
             distance to the line, with the one sigma.
-        sigma: In pixels; by default those of Gaussian kernels of 3, 7 and 15 pixels.
+        sigma: In pixels, in volumes in edges of the finest axis; by default those of Gaussian
+            kernels of 3, 7 and 15 pixels.
         loss: Of the blurred copies.
         weight: What that loss is multiplied by.
     """

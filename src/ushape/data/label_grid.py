@@ -1,5 +1,6 @@
 """Label values of any file on the grid of their image: refused, or resampled, where they are not.
 
+A label with the voxels of its image in another order of axes is turned, which changes no value.
 Pictures are compared by their size alone: what a TIFF file says of its resolution is seldom meant.
 """
 
@@ -19,6 +20,7 @@ from ushape.data.io import (
     read_label,
     read_label_volume,
     read_volume,
+    turned_onto,
 )
 from ushape.data.io.values import whole_numbers
 from ushape.data.io.volume import Values
@@ -38,6 +40,7 @@ class ImagePlace:
         is_alignable: Labels on another grid are resampled, not refused.
         spacing_mm: Edges of the voxels of labels too, where the files do not tell them.
         outside: Value of voxels that a resampled label does not cover.
+        aligning: What a person can say to have labels resampled, for messages.
     """
 
     grid: Grid
@@ -45,6 +48,20 @@ class ImagePlace:
     is_alignable: bool = False
     spacing_mm: tuple[float, ...] | None = None
     outside: int = 0
+    aligning: str = "--align"
+
+    def turn(self, label: LabelVolume) -> LabelVolume:
+        """Bring a label to the order of axes of this grid where that is all it takes.
+
+        Returns:
+            The label on this grid; as it was where it lies elsewhere, and of pictures.
+        """
+        if self.spacing_mm is not None:
+            grid = label.grid
+            if grid.spatial_dims == len(self.spacing_mm):
+                placed = Grid.of(grid.size, self.spacing_mm, grid.origin_mm, grid.direction)
+                label = replace(label, grid=placed)
+        return label if self._is_flat(label) else turned_onto(label, self.grid)
 
     def lay(self, label: LabelVolume) -> Values:
         """Return the values of a label on this grid.
@@ -52,21 +69,19 @@ class ImagePlace:
         Raises:
             DataError: It lies elsewhere; or is to be resampled, and cannot be.
         """
-        if self.spacing_mm is not None:
-            grid = label.grid
-            if grid.spatial_dims == len(self.spacing_mm):
-                placed = Grid.of(grid.size, self.spacing_mm, grid.origin_mm, grid.direction)
-                label = replace(label, grid=placed)
-        mine, its = self.grid, label.grid
-        is_picture = 2 in (mine.spatial_dims, its.spatial_dims)
+        label = self.turn(label)
+        mine, its, is_picture = self.grid, label.grid, self._is_flat(label)
         if mine.size == its.size if is_picture else mine.is_same(its):
             return label.values
         if self.is_alignable:
             return align(label, mine, outside=self.outside).values
         if is_picture or mine.spacing_mm is None or its.spacing_mm is None:
             raise wrong_size(label.path, its.size, mine.size)
-        check_same_grid(self, label)
+        check_same_grid(self, label, aligning=self.aligning)
         raise AssertionError("grids that differ are refused")
+
+    def _is_flat(self, label: LabelVolume) -> bool:
+        return 2 in (self.grid.spatial_dims, label.grid.spatial_dims)
 
 
 def image_place(where: ImagePlace | Grid | Sequence[int]) -> ImagePlace:

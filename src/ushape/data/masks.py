@@ -16,6 +16,7 @@ import numpy.typing as npt
 import tifffile
 
 from ushape.data.io import PICTURE_SUFFIXES, Grid, LabelPicture, read_label, write_label
+from ushape.data.io.tiff_samples import is_grey
 from ushape.data.io.volume import Values
 from ushape.data.label_grid import (
     ImagePlace,
@@ -181,13 +182,10 @@ def _read_channels(path: Path, place: ImagePlace) -> Values | list[Values] | Non
 
 def _tiff_channels(path: Path, num_axes: int) -> npt.NDArray[Any] | None:
     """Read a TIFF file of grey channels; None where it is one picture, or of colours."""
-    grey = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
     try:
         with tifffile.TiffFile(path) as file:
             series = file.series[0]
-            page: Any = file.pages[0]
-            has_alpha = page.samplesperpixel == 2 and len(page.extrasamples) == 1
-            if page.photometric not in grey or has_alpha or len(series.shape) != num_axes + 1:
+            if not is_grey(file.pages[0]) or len(series.shape) != num_axes + 1:
                 return None
             return np.asarray(series.asarray())
     except Exception:  # whatever is wrong, the reader of pictures says it in its own words

@@ -102,12 +102,12 @@ def cut_regions(
 
     Returns:
         Images, and sets of the small classes; void beyond the image, and where kind `mask` blanks
-        the image. None where there are no objects.
+        the image; pixel weights if the cases have any. None where there are no objects.
     """
     if not objects:
         return None
     generator = np.random.default_rng([seed, step, rank, REGION_STREAM])
-    images, targets = [], []
+    images, targets, weights = [], [], []
     for index in _draw(generator, objects, fine):
         entry = objects[index]
         sample = samples[entry.case]
@@ -118,15 +118,21 @@ def cut_regions(
             proportions=cut_size,
         )
         region = jitter(box, generator, fine.jitter)
-        image, target = cut_window(
+        image, target, weight = cut_window(
             sample, entry.found, region, table, fine, cut_size=cut_size, window_size=window_size
         )
         images.append(image)
         targets.append(target)
+        if weight is not None:
+            weights.append(weight)
     stacked = np.stack(targets)
     if stacked.dtype != np.uint8:  # torch computes with no wider unsigned numbers
         stacked = stacked.astype(np.int64)
-    return Windows(torch.from_numpy(np.stack(images)), torch.from_numpy(stacked))
+    return Windows(
+        torch.from_numpy(np.stack(images)),
+        torch.from_numpy(stacked),
+        torch.from_numpy(np.stack(weights)) if weights else None,
+    )
 
 
 def cut_window(
@@ -138,8 +144,8 @@ def cut_window(
     *,
     cut_size: Size,
     window_size: Size,
-) -> tuple[Image, npt.NDArray[np.unsignedinteger]]:
-    """Cut the window around a region, image and target alike.
+) -> tuple[Image, npt.NDArray[np.unsignedinteger], Image | None]:
+    """Cut the window around a region: image, target and pixel weights alike.
 
     Args:
         sample: The case.
@@ -151,7 +157,8 @@ def cut_window(
         window_size: Size of the result, at that scale, around the region's middle.
 
     Returns:
-        Image, shape (channel, *window_size), and sets of the small classes, shape (*window_size).
+        Image, shape (channel, *window_size); sets of the small classes, shape (*window_size); the
+        case's pixel weights, resized as the image, shape (*window_size), or None without any.
     """
     assert sample.target is not None
     wide = _widened(region, cut_size, window_size)
@@ -163,11 +170,14 @@ def cut_window(
         image_size=tuple(side.stop - side.start for side in inside),
     )
     target = np.asarray(sample.target[inside])
+    weight = None
+    if sample.weight is not None:  # what kind `mask` blanks is void, so no weight need be 0
+        weight = cut(np.asarray(sample.weight[inside])[None], part, window_size)[0]
     if fine.kind == "mask":
         part = replace(part, weights=_weights(sample, found, start, part, table, fine))
     image = cut(np.asarray(sample.image[(slice(None), *inside)]), part, window_size)
     sets = small_sets(target, table, fine)
-    return image, cut_labels(sets, part, window_size, beyond=1, outside=1)
+    return image, cut_labels(sets, part, window_size, beyond=1, outside=1), weight
 
 
 def _bits(fine: FineConfig) -> range:

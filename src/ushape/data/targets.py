@@ -143,6 +143,26 @@ def decode_labels(index: npt.NDArray[np.uint8], table: LabelTable) -> npt.NDArra
     return np.asarray(narrow[index])
 
 
+def paint_masks(masks: Masks, table: LabelTable) -> npt.NDArray[Any]:
+    """Paint the masks of classes that overlap over each other, as the table orders them.
+
+    So does nnU-Net with regions (region_based_training.md, `regions_class_order`).
+
+    Args:
+        masks: Shape (K, *size), one mask a foreground class.
+        table: The classes; `is_painted`.
+
+    Returns:
+        Label values, shape (*size), the smallest unsigned integer type that holds all.
+    """
+    background = table.classes[0].value
+    highest = max([background, *(value for _, value in table.order)])
+    picture = np.full(masks.shape[1:], background, np.min_scalar_type(highest))
+    for name, value in table.order:
+        picture[masks[table.names.index(name) - 1]] = value
+    return picture
+
+
 def one_hot(index: Tensor, num_logits: int) -> Tensor:
     """Turn class indices into the 0/1 target that losses compare logits with.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ushape.data.io import Grid, LabelVolume, align, canonical_turn
+from ushape.data.io import Grid, LabelVolume, align, turn_onto
 from ushape.errors import DataError
 from ushape.metrics.checks import Mask
 from ushape.sizes import format_size
@@ -86,16 +86,11 @@ def _kind(grid: Grid) -> str:
 
 def _turn(prediction: CaseLabels, grid: Grid) -> CaseLabels | None:
     """Exchange and flip axes so that the voxels stand as `grid` has them, if that is all."""
-    mine = prediction.grid
-    if mine.spacing_mm is None or grid.spacing_mm is None:
+    turn = turn_onto(prediction.grid, grid)
+    if turn is None:
         return None
-    there, back = canonical_turn(mine), canonical_turn(grid)
-    if not there.new.is_same(back.new):
-        return None
-    masks, numbers = back.undo(there.apply(prediction.masks)), prediction.numbers
-    if numbers is not None:
-        numbers = back.undo(there.apply(numbers))
-    return CaseLabels(masks, None, grid, prediction.path, numbers)
+    numbers = None if prediction.numbers is None else turn.apply(prediction.numbers)
+    return CaseLabels(turn.apply(prediction.masks), None, grid, prediction.path, numbers)
 
 
 def _resample(prediction: CaseLabels, values: Numbers, grid: Grid) -> Numbers:

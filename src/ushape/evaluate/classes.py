@@ -9,7 +9,14 @@ from ushape.errors import ConfigError, DataError, unknown_name
 from ushape.evaluate.counts import count_labels
 from ushape.evaluate.read import Reading
 from ushape.evaluate.sources import LabelSource
-from ushape.labels import LabelTable, LabelWish, choose_labels, choose_masks, instance_table
+from ushape.labels import (
+    LabelTable,
+    LabelWish,
+    choose_labels,
+    choose_masks,
+    instance_table,
+    join_wishes,
+)
 
 MAX_VALUES = 256
 """More different values are numbers of objects or grey levels, not classes."""
@@ -171,7 +178,13 @@ def _table_told(source: LabelSource) -> LabelTable | None:
     counts = dict.fromkeys(
         [*wish.names.values(), *([] if wish.ignore is None else [wish.ignore])], 1
     )
-    return choose_labels(counts, names=wish.names, ignore=wish.ignore, regions=wish.regions)
+    return choose_labels(
+        counts,
+        names=wish.names,
+        ignore=wish.ignore,
+        regions=wish.regions,
+        parts_only=wish.parts_only,
+    )
 
 
 def _agrees(table: LabelTable, wish: LabelWish | None) -> bool:
@@ -187,24 +200,39 @@ def _table_said(
     """Choose classes from the values of files.
 
     Args:
-        source: Of values.
+        source: Of values; what a file beside them tells is taken where the person says nothing.
         cases: Which to read.
         wish: What a person says.
         is_strict: A value that is named has to be in a file.
     """
-    if wish.target is not None:
-        return instance_table(LabelWish(wish.foreground, wish.names, wish.target, wish.ignore))
-    counts, is_color = count_labels(source.files[name] for name in cases)
-    if wish.ignore is not None:
-        counts.pop(wish.ignore, None)
+    said = LabelWish(wish.foreground, wish.names, wish.target, wish.ignore)
+    if said.target is not None:
+        return instance_table(join_wishes(said, source.wish))
+    counts, is_color, palette = count_labels(source.files[name] for name in cases)
+    if palette is not None:
+        foreground, names = palette.resolve(
+            counts, said.foreground, said.names or {}, said.ignore, is_strict=False
+        )
+        said = replace(said, foreground=foreground, names=names or None)
+    joined = join_wishes(said, source.wish, counts)
+    if joined.ignore is not None:
+        counts.pop(joined.ignore, None)
     if len(counts) > MAX_VALUES:
         raise DataError(
             f"{source.root}: its files hold {len(counts)} different values: these look like "
             "numbers of objects (say --target instances) or grey levels, not classes"
         )
-    named = list((wish.names or {}).values())
+    named = list((joined.names or {}).values())
     counts.update(named[:1] if is_strict else named)  # some cases have no background
-    return choose_labels(counts, is_color=is_color, foreground=wish.foreground, names=wish.names)
+    table = choose_labels(
+        counts,
+        is_color=is_color,
+        foreground=joined.foreground,
+        names=joined.names,
+        regions=joined.regions,
+        parts_only=joined.parts_only,
+    )
+    return replace(table, ignore=joined.ignore)
 
 
 def _with_ignore(table: LabelTable | None, ignore: int | None) -> LabelTable | None:

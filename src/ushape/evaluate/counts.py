@@ -11,19 +11,22 @@ import numpy.typing as npt
 
 from ushape.errors import DataError
 from ushape.evaluate.read import LabelFiles, read_values
+from ushape.labels import Colors, Palette, pool_palettes
 
 
-def count_labels(cases: Iterable[LabelFiles]) -> tuple[Counter[int], bool]:
+def count_labels(cases: Iterable[LabelFiles]) -> tuple[Counter[int], bool, Palette | None]:
     """Count the values of all files that can be read; the others are told later.
 
     Returns:
-        Pixels by value, and whether the values are packed colours.
+        Pixels by value, whether the values are packed colours, and the colours of values that are
+        indices.
 
     Raises:
         DataError: Not one can be read.
     """
     counts: Counter[int] = Counter()
     is_color, first = False, None
+    palettes: list[tuple[str, Colors, dict[int, int]]] = []
     for case in cases:
         try:
             label = read_values(case.path)
@@ -31,10 +34,12 @@ def count_labels(cases: Iterable[LabelFiles]) -> tuple[Counter[int], bool]:
             first = first or error
             continue
         is_color = is_color or label.is_color
-        counts.update(_tally(label.values))
+        found = _tally(label.values)
+        counts.update(found)
+        palettes.append((str(label.path), label.palette, found))
     if not counts and first is not None:
         raise first
-    return counts, is_color
+    return counts, is_color, pool_palettes(palettes)
 
 
 def _tally(values: npt.NDArray[Any]) -> dict[int, int]:

@@ -27,10 +27,12 @@ class BoxCase:
         id: The case.
         dice: By arm of `ARMS`, one value for each small class; nan where truth and prediction are
             both empty.
+        group: The subject it belongs to, where cases are drawn by subject.
     """
 
     id: str
     dice: Mapping[str, tuple[float, ...]]
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,9 @@ def score_boxes(
 def summarise_boxes(
     within: str, class_names: Sequence[str], cases: Sequence[BoxCase], *, seed: int = 0
 ) -> BoxScores:
-    """Average over cases, with 95 % bootstrap intervals."""
+    """Average over cases, with 95 % bootstrap intervals over cases, or over their groups."""
+    members = [case.group for case in cases if case.group is not None]
+    units = members if members and len(members) == len(cases) else None
     columns = {
         arm: [[case.dice[arm][number] for case in cases] for number in range(len(class_names))]
         for arm in ARMS
@@ -102,7 +106,7 @@ def summarise_boxes(
         for true, predicted in zip(columns[ARMS[0]], columns[ARMS[1]], strict=True)
     ]
     means = {
-        arm: tuple(bootstrap_mean(values, seed=seed) for values in by_class)
+        arm: tuple(bootstrap_mean(values, groups=units, seed=seed) for values in by_class)
         for arm, by_class in columns.items()
     }
     return BoxScores(within, tuple(class_names), tuple(cases), means)
@@ -114,6 +118,7 @@ def _interval(found: Interval) -> dict[str, Any]:
         "low": _finite(found.low),
         "high": _finite(found.high),
         "cases": found.num_cases,
+        **({} if found.num_groups is None else {"groups": found.num_groups}),
     }
 
 

@@ -19,6 +19,7 @@ from ushape.data.io import (
     read_label,
     read_label_volume,
     read_volume,
+    turned_onto,
 )
 from ushape.data.io.values import whole_numbers
 from ushape.data.targets import class_masks, encode_labels, void_mask
@@ -124,7 +125,7 @@ def read_values(path: Path, *, is_color: bool | None = None) -> LabelVolume:
     if header.format not in PICTURES:
         return read_label_volume(path)
     picture = read_label(path, is_color=is_color)
-    return LabelVolume(picture.values, header.grid, path, picture.is_color)
+    return LabelVolume(picture.values, header.grid, path, picture.is_color, picture.palette)
 
 
 def channel_axes(header: Header, spatial_dims: int, size: tuple[int, ...] | None) -> str | None:
@@ -190,6 +191,7 @@ def _from_folders(files: LabelFiles, reading: Reading) -> CaseLabels:
     labels = {number: read_values(files.paths[number]) for number in needed}
     first = labels[needed[0]]
     _check_dims(first.path, first.grid, reading)
+    labels = {number: turned_onto(label, first.grid) for number, label in labels.items()}
     for label in labels.values():
         check_same_grid(first, label, aligning="a tool of your choice: all masks of a case agree")
     values = [labels[number].values for number in needed]

@@ -6,7 +6,8 @@ model, so that predictions are written in the form that the labels came in. Stan
 the arrays are translated in `ushape.data.targets`.
 
 `table` holds the classes, `choose` decides them (`values` for pictures of values), `parse` reads
-what people write about them.
+what people write about them, `join` lays that over what a file beside the data tells; `palette`
+finds the indices of colours.
 """
 
 from ushape.labels.choose import (
@@ -16,6 +17,8 @@ from ushape.labels.choose import (
     choose_masks,
     instance_table,
 )
+from ushape.labels.join import join_wishes
+from ushape.labels.palette import Colors, Palette, pool_palettes
 from ushape.labels.parse import parse_names, parse_regions, parse_value
 from ushape.labels.table import Form, LabelClass, LabelTable, Target
 from ushape.labels.values import BACKGROUND_SHARE
@@ -23,15 +26,19 @@ from ushape.labels.values import BACKGROUND_SHARE
 __all__ = [
     "BACKGROUND_SHARE",
     "TARGETS",
+    "Colors",
     "Form",
     "LabelClass",
     "LabelTable",
     "LabelWish",
+    "Palette",
     "Target",
     "choose_labels",
     "choose_masks",
     "instance_table",
+    "join_wishes",
     "parse_names",
     "parse_regions",
     "parse_value",
+    "pool_palettes",
 ]

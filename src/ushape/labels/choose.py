@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ushape.errors import ConfigError, unknown_name
+from ushape.labels.palette import Palette, with_colors
 from ushape.labels.table import Form, LabelClass, LabelTable, Target
 from ushape.labels.values import Values, read_values
 
@@ -28,6 +29,9 @@ class LabelWish:
         ignore: The value of void pixels.
         regions: Further classes, made of labels: name -> names or values of labels.
         table: All of it, as a settings file records it.
+        parts_only: Those of `names` that are parts of regions and no classes themselves.
+        order: By class or region, in the order in which they are painted over each other, the
+            label value that each paints: nnU-Net's `regions_class_order`.
     """
 
     foreground: str | None = None
@@ -36,6 +40,8 @@ class LabelWish:
     ignore: int | None = None
     regions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     table: LabelTable | None = None
+    parts_only: tuple[str, ...] = ()
+    order: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.target is not None and self.target not in TARGETS:
@@ -63,6 +69,9 @@ def choose_labels(
     target: str | None = None,
     ignore: int | None = None,
     regions: Mapping[str, Sequence[str]] | None = None,
+    parts_only: Collection[str] = (),
+    order: Mapping[str, int] | None = None,
+    palette: Palette | None = None,
 ) -> LabelTable:
     """Decide which values of label pictures are which classes.
 
@@ -74,6 +83,9 @@ def choose_labels(
         target: The kind of target.
         ignore: The value of void pixels.
         regions: Classes made of labels.
+        parts_only: Names of labels that only regions are made of.
+        order: What classes that overlap paint over each other, in this order.
+        palette: Of label files that are read by index: finds values that are given as colours.
 
     Returns:
         The table, with the reason for it.
@@ -85,13 +97,19 @@ def choose_labels(
     found = sorted(value for value, count in counts.items() if count > 0)
     values = Values(found, is_color)
     if wish.has_instances:
-        return instance_table(wish)
+        return with_colors(instance_table(wish), palette)
+    if palette is not None:
+        foreground, names = palette.resolve(found, foreground, names or {}, ignore)
     if ignore is not None:
         _check_ignore(ignore, values, names or {})
         counts = {value: count for value, count in counts.items() if value != ignore}
         values = Values([value for value in found if value != ignore], is_color)
     table = replace(read_values(counts, values, foreground, names or {}), ignore=ignore)
-    return _as_wished(_with_regions(table, wish.regions), target)
+    table = with_colors(table, palette)
+    table = _as_wished(_with_regions(table, wish.regions, parts_only), target)
+    if not order or is_color or not table.is_overlapping:
+        return table
+    return replace(table, order=tuple(order.items()))
 
 
 def choose_masks(
@@ -191,7 +209,9 @@ def instance_table(wish: LabelWish) -> LabelTable:
     return LabelTable(classes, reason=reason, form="instances", ignore=wish.ignore)
 
 
-def _with_regions(table: LabelTable, regions: Mapping[str, Sequence[str]]) -> LabelTable:
+def _with_regions(
+    table: LabelTable, regions: Mapping[str, Sequence[str]], parts_only: Collection[str] = ()
+) -> LabelTable:
     if not regions:
         return table
     known = {entry.name: entry for entry in table.foreground}
@@ -204,9 +224,10 @@ def _with_regions(table: LabelTable, regions: Mapping[str, Sequence[str]]) -> La
         values = tuple(dict.fromkeys(value for entry in members for value in entry.members))
         added.append(LabelClass(name, free + len(added), values))
     made = "; ".join(f"{name} = {' + '.join(parts)}" for name, parts in regions.items())
+    plain = (entry for entry in table.classes if entry.name not in parts_only)
     return replace(
         table,
-        classes=(*table.classes, *added),
+        classes=(*plain, *added),
         kind="multilabel",
         reason=f"{table.reason}; regions over labels overlap them ({made})",
     )

@@ -8,15 +8,24 @@ from collections.abc import Sequence
 from ushape.errors import ConfigError
 
 
+class Color(int):
+    """A label value that was written as `#rrggbb`: the packed number 0xRRGGBB."""
+
+
+def color_text(color: int) -> str:
+    """Write a packed colour as #rrggbb."""
+    return f"#{color:06x}"
+
+
 def parse_value(text: str) -> int:
-    """Read a label value: a number, or a colour `#rrggbb`.
+    """Read a label value: a number, or a colour `#rrggbb`, which is a `Color`.
 
     >>> parse_value("255"), parse_value("#ff0000")
     (255, 16711680)
     """
     cleaned = text.strip()
     if re.fullmatch(r"#[0-9a-fA-F]{6}", cleaned):
-        return int(cleaned[1:], 16)
+        return Color(int(cleaned[1:], 16))
     if not re.fullmatch(r"\d{1,9}", cleaned):
         raise ConfigError(
             f"label value {text!r} is not understood: give a whole number or a colour #rrggbb"

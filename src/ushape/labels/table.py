@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ushape.errors import ConfigError
+from ushape.labels.parse import color_text, parse_value
 
 Target = Literal["binary", "multiclass", "multilabel"]
 """What a network learns: one class or none, one of several, or any set of several."""
@@ -53,6 +54,10 @@ class LabelTable:
         kind: The kind of target; None: binary for one foreground class, else multiclass.
         form: How files hold the classes.
         ignore: The value of void pixels, which count in no loss and no score.
+        palette: Packed colours by index, where the label files are palette files that share them.
+        order: Of classes that overlap: the names in the order in which their masks are painted
+            over each other for one picture of values, and what each paints; empty where nobody
+            says (nnU-Net's `regions_class_order` does).
     """
 
     classes: tuple[LabelClass, ...]
@@ -61,6 +66,8 @@ class LabelTable:
     kind: Target | None = None
     form: Form = "values"
     ignore: int | None = None
+    palette: tuple[int, ...] = ()
+    order: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         values = [entry.value for entry in self.classes]
@@ -138,9 +145,14 @@ class LabelTable:
         """Whether predictions are masks by class, as given or because classes overlap."""
         return self.form in ("channels", "folders") or self.is_overlapping
 
+    @property
+    def is_painted(self) -> bool:
+        """Whether masks of classes that overlap make one picture of values."""
+        return bool(self.order) and {name for name, _ in self.order} <= set(self.names)
+
     def value_text(self, value: int) -> str:
         """Write a value as people know it: a number, or #rrggbb for colours."""
-        return f"#{value:06x}" if self.is_color else str(value)
+        return color_text(value) if self.is_color else str(value)
 
     def describe(self) -> str:
         """Say the table in one line, such as `0 = background, 255 = cell`."""
@@ -158,7 +170,10 @@ class LabelTable:
             "reason": self.reason,
             **({} if self.kind is None else {"kind": self.kind}),
             **({} if self.form == "values" else {"form": self.form}),
-            **({} if self.ignore is None else {"ignore": self.ignore}),
+            **({} if self.ignore is None else {"ignore": int(self.ignore)}),
+            # One string: a settings file would give each of 256 colours a line.
+            **({"palette": " ".join(map(color_text, self.palette))} if self.palette else {}),
+            **({"order": [list(pair) for pair in self.order]} if self.order else {}),
         }
 
     @classmethod
@@ -176,12 +191,14 @@ class LabelTable:
             _one_of(data.get("kind"), (None, "binary", "multiclass", "multilabel")),
             _one_of(data.get("form", "values"), ("values", "channels", "folders", "instances")),
             None if ignore is None else int(ignore),
+            tuple(int(parse_value(color)) for color in str(data.get("palette", "")).split()),
+            tuple((str(name), int(value)) for name, value in data.get("order", ())),
         )
 
 
 def _class_json(entry: LabelClass) -> dict[str, Any]:
     parts = {"parts": list(entry.parts)} if entry.parts else {}
-    return {"name": entry.name, "value": entry.value, **parts}
+    return {"name": entry.name, "value": int(entry.value), **parts}
 
 
 def _one_of(value: Any, known: tuple[Any, ...]) -> Any:

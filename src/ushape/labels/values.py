@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ushape.errors import ConfigError, unknown_name
-from ushape.labels.parse import parse_value
+from ushape.labels.parse import Color, color_text, parse_value
 from ushape.labels.table import LabelClass, LabelTable
 
 BACKGROUND_SHARE = 1 / 3
@@ -23,7 +23,8 @@ class Values:
 
     def text(self, value: int) -> str:
         """Write a value as people know it."""
-        return f"#{value:06x}" if self.is_color else str(value)
+        is_color = self.is_color or isinstance(value, Color)
+        return color_text(value) if is_color else str(value)
 
     @property
     def listing(self) -> str:
@@ -55,7 +56,7 @@ def read_values(
                 f"--labels names {len(named)} of {len(found)} values: also name "
                 f"{', '.join(missing)}"
             )
-        classes = tuple(LabelClass(name, value) for name, value in names.items())
+        classes = tuple(LabelClass(name, int(value)) for name, value in names.items())
         reason = "as named by --labels or dataset.json, background first"
         return LabelTable(classes, is_color, reason)
     return _guess(counts, values)
@@ -112,5 +113,5 @@ def _one_foreground(values: Values, foreground: str, names: Mapping[str, int]) -
             "--labels name=value,..."
         )
     other_name = {v: n for n, v in names.items()}.get(others[0], "background")
-    classes = (LabelClass(other_name, others[0]), LabelClass(name, value))
+    classes = (LabelClass(other_name, others[0]), LabelClass(name, int(value)))
     return LabelTable(classes, values.is_color, f"--foreground {foreground}")

@@ -129,7 +129,9 @@ def tversky(
         alpha: Price of false pixels.
         beta: Price of missed pixels; alpha = beta = 0.5 is Dice with `smooth` doubled.
         gamma: Exponent; below 1 it holds on to classes that are nearly right (0.75 is the
-            paper's 4/3). Computed as (x + e)^gamma - e^gamma with e = 1e-6.
+            paper's 4/3). There x^gamma is computed as
+            ((x + e)^gamma - e^gamma) / ((1 + e)^gamma - e^gamma) with e = 1e-6: exact at 0 and
+            1, with a finite slope at 0.
         smooth: See the module.
         per_image: See the module.
         weight: See the module.
@@ -138,15 +140,16 @@ def tversky(
     """
     smooth = max(smooth, SMALLEST_SMOOTH)
     offset: float = SMALLEST_BASE**gamma
+    height: float = (1 + SMALLEST_BASE) ** gamma - offset
     p, t = pixels.probabilities, pixels.target
 
     def value(sums: Tensor) -> Tensor:
         right, false, missed = sums.unbind(-1)
         wrong = alpha * false + beta * missed
         share = wrong / (right + wrong + smooth)
-        if gamma == 1:
-            return share
-        return (share + SMALLEST_BASE).pow(gamma) - offset
+        if gamma >= 1:
+            return share.pow(gamma)
+        return ((share + SMALLEST_BASE).pow(gamma) - offset) / height
 
     counts = [p * t, p * (1 - t), (1 - p) * t]
     return _mean(pixels, counts, value, weight=weight, per_image=per_image)

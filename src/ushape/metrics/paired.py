@@ -16,6 +16,10 @@ Better = Literal["high", "low", "zero"]
 """Which values are good: high ones (Dice), low ones (distances), or those near zero (errors that
 have a sign)."""
 
+FEWEST_UNITS = 6
+"""From fewer pairs nothing is claimed: the interval of a few values of one sign always leaves out
+0, and not even the exact signed-rank test reaches p < 0.05 (five pairs: 2 / 2^5 = 0.06)."""
+
 
 @dataclass(frozen=True)
 class PairedDifference:
@@ -54,9 +58,22 @@ class PairedDifference:
     num_groups: int | None = None
 
     @property
+    def num_units(self) -> int:
+        """What was drawn for the interval: cases, or groups where there are any."""
+        return self.num_cases if self.num_groups is None else self.num_groups
+
+    @property
+    def is_too_few(self) -> bool:
+        """Whether there are too few cases (or groups) to call one method better."""
+        return self.num_units < FEWEST_UNITS
+
+    @property
     def verdict(self) -> Literal["first", "second", "none"]:
-        """Which method is better; none unless the interval of the difference leaves out 0."""
-        if not self.low > 0 and not self.high < 0:
+        """Which method is better; none unless the interval of the difference leaves out 0.
+
+        With fewer cases (or groups) than `FEWEST_UNITS` it is always none.
+        """
+        if self.is_too_few or not (self.low > 0 or self.high < 0):
             return "none"
         is_second = (self.low > 0) == (self.better == "high")
         return "second" if is_second else "first"
@@ -91,9 +108,12 @@ def paired_difference(
 
     Source: Wilcoxon 1945; the effect is Kerby 2014, The simple difference formula.
 
-    >>> found = paired_difference([0.7, 0.8, 0.9], [0.75, 0.85, 0.95])
+    >>> first = [0.70, 0.72, 0.75, 0.80, 0.85, 0.90]
+    >>> found = paired_difference(first, [value + 0.02 for value in first])
     >>> found.verdict, found.num_second_better, found.effect
-    ('second', 3, 1.0)
+    ('second', 6, 1.0)
+    >>> paired_difference(first[:5], first[1:]).verdict
+    'none'
     """
     before, after = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if before.shape != after.shape:

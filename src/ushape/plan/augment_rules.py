@@ -5,7 +5,9 @@ Source: Isensee et al. 2021, supplementary note 4, by way of the presets (docs/a
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
 
 from ushape.config.schema import AugmentConfig
 from ushape.data.augment import augment_preset
@@ -22,6 +24,16 @@ FEW_PASSES = 2.0
 BRIEF_PASSES = 200.0
 """nnU-Net's set is made for a thousand epochs; bodies have a set of their own in shorter trainings.
 """
+
+SMALL_TURNS: Mapping[str, Any] = {
+    "rotation_probability": 0.5,
+    "rotation_degrees": 15.0,
+    "scale_probability": 0.5,
+    "scale_range": 1.2,
+    "gamma_probability": 0.3,
+    "gamma": 1.4,
+}
+"""What varies bodies a little, in short trainings (measured on hippocampi, see docs/plan.md)."""
 
 
 def shows_body(fingerprint: Fingerprint) -> bool:
@@ -52,18 +64,19 @@ def choose_augmentation(
         ConfigError: There is no such preset.
     """
     is_body = shows_body(fingerprint)
-    if preset_name is None:
-        preset, reason = _preset(grid, passes, is_body=is_body)
-    else:
-        preset = augment_preset(
-            preset_name, spatial_dims=grid.spatial_dims, anisotropy=grid.anisotropy
-        )
-        reason = f"preset {preset_name}, as asked"
-    values = dict(vars(preset))
-    reasons = {
-        key: "" if value == getattr(AugmentConfig(), key) else reason
-        for key, value in values.items()
-    }
+    name, why = (preset_name, "as asked") if preset_name else _preset(passes, grid, is_body=is_body)
+    preset = augment_preset(name, spatial_dims=grid.spatial_dims, anisotropy=grid.anisotropy)
+    added: Mapping[str, Any] = {}
+    choices.reasons["augment"] = f"preset {name}: {why}"
+    if preset_name is None and name == "light" and is_body and passes >= FEW_PASSES:
+        added = SMALL_TURNS
+        choices.reasons["augment"] = f"preset light and small turns: {why}"
+    values = dict(vars(replace(preset, **added)))
+    known = values | {key: choices.given.get(f"augment.{key}", values[key]) for key in values}
+    reasons = {key: _reason(key, known, name) for key in values}
+    reasons |= dict.fromkeys(
+        added, "added to preset light: bodies differ a little in pose and scan"
+    )
     if is_body:
         values |= {"flip": False, "right_angles": False}
         reasons["flip"] = "bodies in scans have a left and a right; true where they do not matter"
@@ -74,26 +87,36 @@ def choose_augmentation(
         choices.choose(f"augment.{key}", value, reasons[key])
 
 
-def _preset(grid: Grid, passes: float, *, is_body: bool) -> tuple[AugmentConfig, str]:
-    dims, anisotropy = grid.spatial_dims, grid.anisotropy
-    light = augment_preset("light", spatial_dims=dims, anisotropy=anisotropy)
-    if dims == 3 and passes < FEW_PASSES:
-        return light, f"preset light: only {passes:.1f} passes over the training cases"
-    if is_body and passes < BRIEF_PASSES:
-        reason = f"preset light and small turns: {passes:.0f} passes over the training cases"
-        return _with_small_turns(light), reason
-    usual = augment_preset("default", spatial_dims=dims, anisotropy=anisotropy)
-    return usual, f"preset default: {passes:.0f} passes over the training cases"
+def _preset(passes: float, grid: Grid, *, is_body: bool) -> tuple[str, str]:
+    """Choose a preset by how often a voxel is seen; say why."""
+    if grid.spatial_dims == 3 and passes < FEW_PASSES:
+        return "light", f"only {passes:.1f} passes over the training cases"
+    is_brief = is_body and passes < BRIEF_PASSES
+    return "light" if is_brief else "default", f"{passes:.0f} passes over the training cases"
 
 
-def _with_small_turns(light: AugmentConfig) -> AugmentConfig:
-    """Vary bodies a little, in short trainings (measured on hippocampi, see docs/plan.md)."""
-    return replace(
-        light,
-        rotation_probability=0.5,
-        rotation_degrees=15.0,
-        scale_probability=0.5,
-        scale_range=1.2,
-        gamma_probability=0.3,
-        gamma=1.4,
-    )
+def _reason(key: str, values: Mapping[str, Any], name: str) -> str:
+    """Say where a value comes from, and whether it does anything.
+
+    Args:
+        key: Of the value.
+        values: All of them, also what was set by hand.
+        name: Of the preset.
+    """
+    transform = _transform_of(key)
+    chances = [f"{transform}_probability"]
+    if transform == "gamma":
+        chances.append("inverted_gamma_probability")
+    if transform and key not in chances and not any(values[chance] for chance in chances):
+        return f"unused while {chances[0]} is 0"
+    return f"preset {name}" if values[key] else f"off in preset {name}"
+
+
+def _transform_of(key: str) -> str:
+    """Name the transform that a setting belongs to; empty where it belongs to none alone."""
+    if key == "spike_strength":
+        return "spikes"
+    names = [field.name for field in fields(AugmentConfig)]
+    transforms = [n.removesuffix("_probability") for n in names if n.endswith("_probability")]
+    found = [each for each in transforms if f"{key}_".startswith(f"{each}_")]
+    return max(found, key=len, default="")

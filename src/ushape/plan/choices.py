@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from ushape.plan.usual import BY_HAND
+
 T = TypeVar("T")
 
 
@@ -16,10 +18,16 @@ class Choices:
         self.values: dict[str, Any] = {}
         self.reasons: dict[str, str] = {}
 
-    def choose(self, key: str, value: T, reason: str) -> T:
-        """Take what a person set, or else the value; return it."""
+    def choose(self, key: str, value: T, reason: str = "") -> T:
+        """Take what a person set, or else the value; return it.
+
+        Args:
+            key: Of the setting.
+            value: What a rule says.
+            reason: Why; unless it is given, `usual` has one.
+        """
         if key in self.given:
-            value, reason = self.given[key], "set by hand"
+            value, reason = self.given[key], BY_HAND
         self.values[key] = value
         if reason:
             self.reasons[key] = reason

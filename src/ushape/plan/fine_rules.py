@@ -124,15 +124,21 @@ def first_pass(fingerprint: Fingerprint, fine: FineConfig) -> Fingerprint:
     coarse = coarse_table(table, fine)
     shares = dict(zip(table.names, fingerprint.class_fractions, strict=True))
     cases = dict(zip(table.names, fingerprint.class_cases, strict=True))
+    becomes = {number: name for number, name in enumerate(table.names) if name in coarse.names}
     if not table.is_overlapping:
         within = str(fine.within)
         shares[within] += sum(shares[name] for name in fine.classes)
         cases[within] = max(cases[name] for name in (within, *fine.classes))
+        becomes |= {table.names.index(name): within for name in fine.classes}
     return replace(
         fingerprint,
         labels=coarse,
         class_fractions=tuple(shares[name] for name in coarse.names),
         class_cases=tuple(cases[name] for name in coarse.names),
+        cases_classes={
+            case: tuple(sorted({coarse.names.index(becomes[n]) for n in held if n in becomes}))
+            for case, held in fingerprint.cases_classes.items()
+        },
     )
 
 
@@ -164,13 +170,11 @@ def choose_cuts(choices: Choices, spec: NetworkSpec) -> None:
     if not choices.values.get("fine.classes"):
         return
     usual = FineConfig()
-    regions = choices.choose("fine.regions", usual.regions, "every object is looked into")
-    choices.choose("fine.most_regions", usual.most_regions, "a poor mask has thousands of specks")
-    choices.choose("fine.kind", usual.kind, "the whole box; mask blanks what surrounds the object")
-    choices.choose("fine.margin_fraction", usual.margin_fraction, "room for what lies at the edge")
-    choices.choose(
-        "fine.jitter", usual.jitter, "predicted boxes are not perfect; the margin keeps objects in"
-    )
+    regions = choices.choose("fine.regions", usual.regions)
+    choices.choose("fine.most_regions", usual.most_regions)
+    choices.choose("fine.kind", usual.kind)
+    choices.choose("fine.margin_fraction", usual.margin_fraction)
+    choices.choose("fine.jitter", usual.jitter)
     geometry = geometry_of(spec)
     patch = geometry.output_size(choices.values["patch.size"])
     part = 1 if regions == "largest" else 2
@@ -192,6 +196,6 @@ def choose_cuts(choices: Choices, spec: NetworkSpec) -> None:
     cuts = max(min(round(pixels / math.prod(size)), MOST_CUTS), 1)
     why = f"as many pixels as the patches have, in cuts of {format_size(size)}"
     choices.choose("fine.cuts", cuts, why)
-    choices.choose("fine.present_fraction", usual.present_fraction, "some show a small class")
-    choices.choose("fine.loss", usual.loss, "each small class by itself: overlap, and every pixel")
-    choices.choose("fine.weight", usual.weight, "")
+    choices.choose("fine.present_fraction", usual.present_fraction)
+    choices.choose("fine.loss", usual.loss)
+    choices.choose("fine.weight", usual.weight)

@@ -11,7 +11,14 @@ from typing import Literal
 
 from ushape.data.scan import CaseScan, Scan, outlier_ratio
 from ushape.errors import ConfigError, DataError
-from ushape.labels import LabelClass, LabelTable, LabelWish, choose_labels, choose_masks
+from ushape.labels import (
+    LabelClass,
+    LabelTable,
+    LabelWish,
+    choose_labels,
+    choose_masks,
+    join_wishes,
+)
 from ushape.plan.intensity import Intensity, find_modality, pool_intensities
 from ushape.sizes import Size
 
@@ -185,23 +192,13 @@ def settle_wish(scan: Scan, said: LabelWish, told: LabelWish | None) -> LabelWis
 
     Args:
         scan: Every case, read once.
-        said: By a person, who wins over the file as a whole.
-        told: By the file, if there is one. Names of values that no label holds are left out, with
-            the regions made of them; masks have names of their own.
+        said: By a person, who wins over the file in each field.
+        told: By the file, if there is one. What no label holds is left out; masks have names and
+            values of their own.
     """
-    if told is None or said != LabelWish():
-        return said
-    if scan.mask_names:
-        return LabelWish(ignore=told.ignore)
-    names = {n: v for n, v in (told.names or {}).items() if v == 0 or v in scan.label_counts}
-    if len(names) < 2:
-        return LabelWish(ignore=told.ignore)
-    parts = {name: tuple(n for n in of if n in names) for name, of in told.regions.items()}
-    return LabelWish(
-        names=names,
-        ignore=told.ignore,
-        regions={name: members for name, members in parts.items() if members},
-    )
+    if told is not None and scan.mask_names:
+        return join_wishes(said, LabelWish(ignore=told.ignore))
+    return join_wishes(said, told, None if said.has_instances else scan.label_counts)
 
 
 def understand_labels(scan: Scan, wish: LabelWish) -> LabelTable:
@@ -219,6 +216,9 @@ def understand_labels(scan: Scan, wish: LabelWish) -> LabelTable:
             target=wish.target,
             ignore=wish.ignore,
             regions=wish.regions,
+            parts_only=wish.parts_only,
+            order=wish.order,
+            palette=scan.palette,
         )
     table = choose_masks(
         scan.mask_names, form=scan.form, overlap_fraction=scan.overlap_fraction, wish=wish

@@ -100,7 +100,13 @@ def _choose_crop(choices: Choices, fingerprint: Fingerprint) -> bool:
     if fingerprint.spatial_dims == 3 and share < CROP_BELOW:
         reason = f"the box around what is not zero is {share:.0%} of the median volume"
         return bool(choices.choose("preprocess.crop", "nonzero", reason) == "nonzero")
-    return bool(choices.choose("preprocess.crop", "none", "") == "nonzero")
+    if fingerprint.spatial_dims == 2:
+        reason = "pictures are taken whole"
+    else:
+        reason = (
+            f"the box around what is not zero is {share:.0%} of the median volume: little to cut"
+        )
+    return bool(choices.choose("preprocess.crop", "none", reason) == "nonzero")
 
 
 def content_share(fingerprint: Fingerprint) -> float:
@@ -114,11 +120,13 @@ def _target_spacing(fingerprint: Fingerprint) -> tuple[tuple[float, ...] | None,
     """Choose the spacing to resample to; None leaves every volume as it is."""
     median = fingerprint.spacing_mm
     if fingerprint.spatial_dims == 2:
-        return None, ""
+        return None, "pictures keep their pixels: nothing is resampled"
     if median is None:
         return None, "the files tell no spacing: nothing is resampled"
     low = fingerprint.smallest_spacing_mm or median
     high = fingerprint.largest_spacing_mm or median
+    if fingerprint.is_stack:
+        return None, "all slices have the same spacing: nothing is resampled"
     if all(b <= a * SAME_SPACING for a, b in zip(low, high, strict=True)):
         text = " x ".join(f"{edge:.3g}" for edge in median)
         return None, f"all volumes have voxels of {text} mm: nothing is resampled"

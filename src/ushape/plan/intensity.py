@@ -77,8 +77,7 @@ def find_modality(scan: Scan) -> Literal["ct", "other"]:
     numbers reach, in the median case, from air to bone on Hounsfield's scale.
     """
     if scan.channel_names:
-        kinds = {re.split(r"[\s_-]", name.strip().lower())[0] for name in scan.channel_names}
-        return "ct" if kinds == {"ct"} else "other"
+        return "ct" if all(_is_ct(name) for name in scan.channel_names) else "other"
     cases = scan.cases
     is_volume = len(cases[0].size) == 3 or scan.stack_mm is not None
     if not is_volume or cases[0].num_channels != 1 or not all(case.is_whole for case in cases):
@@ -87,3 +86,24 @@ def find_modality(scan: Scan) -> Literal["ct", "other"]:
     high = statistics.median(case.maximum for case in cases)
     is_ct = AIR_HU[0] <= low <= AIR_HU[1] and BONE_HU[0] <= high <= BONE_HU[1]
     return "ct" if is_ct else "other"
+
+
+def _is_ct(name: str) -> bool:
+    return re.split(r"[\s_-]", name.strip().lower())[0] == "ct"
+
+
+def ct_beside_others(channel_names: Sequence[str], normalise: str) -> tuple[str, ...]:
+    """Warn where computed tomography is a channel beside others: all are normalised alike.
+
+    Args:
+        channel_names: As of the fingerprint.
+        normalise: How values are brought to one scale, `preprocess.normalise`.
+    """
+    is_ct = [_is_ct(name) for name in channel_names]
+    if normalise == "ct" or not any(is_ct) or all(is_ct):
+        return ()
+    return (
+        f"channels {', '.join(channel_names)}: one normalisation for all channels ({normalise}), "
+        "CT values are not windowed; --set preprocess.normalise=ct clips and scales each channel "
+        "by its own values in the foreground of all cases",
+    )

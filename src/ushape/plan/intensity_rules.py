@@ -66,7 +66,18 @@ def _choose_clip(choices: Choices, fingerprint: Fingerprint, kind: str) -> None:
         )
         choices.choose("preprocess.clip", ROBUST, reason)
     else:
-        choices.choose("preprocess.clip", None, "")
+        choices.choose("preprocess.clip", None, _why_unclipped(fingerprint, kind))
+
+
+def _why_unclipped(fingerprint: Fingerprint, kind: str) -> str:
+    if kind == "ct":
+        return "preprocess.intensity clips instead, alike in all scans"
+    if kind != "zscore":
+        return f"normalise = {kind} takes no mean that single values would spoil"
+    return (
+        f"no wild values: the largest lies {fingerprint.outlier_ratio:.1f} times as far above the "
+        "median as the 99.5 percentile"
+    )
 
 
 def _choose_nonzero(choices: Choices, fingerprint: Fingerprint, kind: str) -> None:
@@ -76,4 +87,7 @@ def _choose_nonzero(choices: Choices, fingerprint: Fingerprint, kind: str) -> No
         reason = "much of the volume is zero, more in some than in others"
         choices.choose("preprocess.nonzero", True, reason)
     else:
-        choices.choose("preprocess.nonzero", False, "")
+        reason = "mean and deviation are those of the whole image"
+        if kind != "zscore":
+            reason = f"normalise = {kind} takes no mean and deviation of the image"
+        choices.choose("preprocess.nonzero", False, reason)

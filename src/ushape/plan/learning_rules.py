@@ -5,9 +5,10 @@ Source: Isensee et al. 2021, supplementary note 2 (a third of the patches holds 
 
 from __future__ import annotations
 
-from ushape.config.schema import SamplingConfig, TrainConfig
+from ushape.config.schema import OptimizerConfig, SamplingConfig, TrainConfig
 from ushape.nets import NetworkSpec
 from ushape.plan.choices import Choices
+from ushape.plan.class_cases import scarce_classes
 from ushape.plan.grid_rules import Grid
 from ushape.plan.request import Situation
 from ushape.plan.target_rules import RARE_FRACTION
@@ -27,14 +28,16 @@ FEWEST_VALIDATIONS = 2
 
 def choose_optimizer(choices: Choices, spec: NetworkSpec) -> None:
     """Choose the optimiser and its learning rate."""
-    choices.choose("optimizer.name", "adamw", "forgiving of the learning rate")
+    name = choices.choose("optimizer.name", "adamw", "forgiving of the learning rate")
     if spec.kit.norm == "none":
         rate, reason = 2e-4, "peak of the schedule; larger ones diverge without normalisation"
     elif spec.name == "unet_padding" and spec.kit.spatial_dims == 3:
         rate, reason = 4e-3, "peak of the schedule; better than half of it in short trainings"
     else:
-        rate, reason = 2e-3, "peak of the schedule"
+        rate, reason = 2e-3, "peak of the schedule; 5e-3 was no better in trainings of minutes"
     choices.choose("optimizer.learning_rate", rate, reason)
+    decay = "" if name == "adamw" else "as for adamw; nnU-Net takes 3e-5 with sgd"
+    choices.choose("optimizer.weight_decay", OptimizerConfig.weight_decay, decay)
 
 
 def choose_sampling(choices: Choices, situation: Situation, grid: Grid) -> None:
@@ -42,13 +45,22 @@ def choose_sampling(choices: Choices, situation: Situation, grid: Grid) -> None:
     usual = SamplingConfig()
     fraction, reason = _foreground_fraction(choices, situation, grid)
     choices.choose("sampling.foreground_fraction", fraction, reason)
-    choices.choose("sampling.classes", usual.classes, "")
-    choices.choose("sampling.cases", usual.cases, "")
+    choices.choose("sampling.classes", usual.classes)
+    choices.choose("sampling.cases", usual.cases)
 
 
 def _foreground_fraction(choices: Choices, situation: Situation, grid: Grid) -> tuple[float, str]:
+    """Choose how many patches are centred on a class: some at least where one is in few cases."""
+    fraction, reason = _fraction_by_size(choices, situation, grid)
+    scarce = scarce_classes(situation.fingerprint, situation.split.train)
+    if fraction or not scarce:
+        return fraction, reason
+    return FOREGROUND_FRACTION, f"{scarce}: a third of the patches shows every class in turn"
+
+
+def _fraction_by_size(choices: Choices, situation: Situation, grid: Grid) -> tuple[float, str]:
     if grid.spatial_dims == 2:
-        return 0.0, ""
+        return 0.0, "patches of pictures lie anywhere; the loss sees to rare classes"
     patch = choices.values["patch.size"]
     if all(edge >= length for edge, length in zip(patch, grid.size, strict=True)):
         return 0.0, "a patch holds a whole volume, with all that is in it"
@@ -73,7 +85,7 @@ def choose_validations(
     usual = TrainConfig().validations
     budget = choices.values.get("schedule.budget_s")
     if grid.spatial_dims == 2 or not budget:
-        choices.choose("train.validations", usual, "")
+        choices.choose("train.validations", usual)
         return
     seconds = validation_seconds(choices, situation, grid, spec)
     number = usual

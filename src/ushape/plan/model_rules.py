@@ -57,7 +57,7 @@ def choose_model(choices: Choices, situation: Situation, grid: Grid, channels: i
     choices.values["model.options"] = options
     choices.reasons["model.options"] = reason
     choices.given = {k: v for k, v in given.items() if not k.startswith("model.options")}
-    choices.choose("model.in_channels", channels, "")
+    choices.choose("model.in_channels", channels)
     choices.choose(
         "model.classes", classes, classes_reason(situation.fingerprint, count_extra(choices))
     )
@@ -144,6 +144,8 @@ def _choose_width(
         wanted = FEW_STEPS
     if chosen == WIDTHS[dims][0] and left < wanted:
         what = "the narrowest, and still fewer than"
+    if not budget:
+        what = f"steps are asked for ({choices.values['schedule.steps']}) and no time: {what}"
     return chosen, (
         f"{what} about {wanted} steps in {length} on this device "
         f"({situation.speed.how}: {left:.0f})"

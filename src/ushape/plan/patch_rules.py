@@ -181,7 +181,7 @@ def _fit_memory(
     """Take fewer patches but two, then smaller ones, then one, until a step fits the memory."""
     limit = situation.speed.usable_bytes(situation.device.kind)
     precision = str(choices.values["train.precision"])
-    reason = f"what {limit / 2**30:.1f} GiB of memory hold"
+    reason = f"what {limit / 2**30:.1f} GiB of memory holds"
     while True:
         batch = patches_in_memory(choices, step.batch)
         needed = training_bytes(spec, step.size, batch, precision, limit)

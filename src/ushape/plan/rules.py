@@ -16,9 +16,11 @@ from ushape.errors import ConfigError
 from ushape.nets import NetworkSpec
 from ushape.plan.augment_rules import choose_augmentation
 from ushape.plan.choices import Choices
+from ushape.plan.class_cases import absent_classes
 from ushape.plan.fine_rules import choose_cuts, choose_fine, patches_in_memory
 from ushape.plan.fingerprint import Fingerprint
 from ushape.plan.grid_rules import Grid, choose_grid
+from ushape.plan.intensity import ct_beside_others
 from ushape.plan.intensity_rules import choose_channels, choose_intensity
 from ushape.plan.learning_rules import choose_optimizer, choose_sampling, choose_validations
 from ushape.plan.model_rules import choose_model
@@ -26,8 +28,9 @@ from ushape.plan.patch_rules import choose_patch
 from ushape.plan.request import DEFAULT_BUDGET_S, Plan, Request, Situation
 from ushape.plan.speed import Speed, estimate_speed, step_macs, training_bytes
 from ushape.plan.split import Split
-from ushape.plan.target_rules import choose_lines, choose_loss
+from ushape.plan.target_rules import choose_lines, choose_loss, hard_overlap_warning
 from ushape.plan.tiling_rules import choose_tiling
+from ushape.plan.usual import complete_reasons
 from ushape.sizes import format_duration
 
 FEW_CASES = 5
@@ -80,19 +83,25 @@ def plan_run(
     warnings = (
         *_few_cases(situation),
         *_divided_subjects(situation),
+        *absent_classes(fingerprint, split),
         *_short_memory(choices, situation, spec),
+        *ct_beside_others(fingerprint.channel_names, choices.values["preprocess.normalise"]),
+        *hard_overlap_warning(choices, learnt),
     )
-    return Plan(config, choices.reasons, split, fingerprint, warnings)
+    reasons = complete_reasons(config, choices.reasons, request.settings)
+    return Plan(config, reasons, split, fingerprint, warnings)
 
 
 def _choose_data(choices: Choices, situation: Situation) -> None:
     fingerprint, request = situation.fingerprint, situation.request
-    choices.choose("data.root", str(fingerprint.root), "")
+    choices.choose("data.root", str(fingerprint.root))
     few = "; ".join([situation.split.reason, *_few_cases(situation)])
     choices.choose("data.validation", request.validation, few)
     choices.choose("data.labels", fingerprint.labels.to_json(), fingerprint.labels.reason)
-    choices.choose("data.label_folder", request.label_folder, "")
-    choices.choose("data.layout", request.layout, "asked for" if request.layout else "")
+    asked = "asked for" if request.label_folder else ""
+    choices.choose("data.label_folder", request.label_folder, asked)
+    layout = "asked for" if request.layout else f"recognised: {fingerprint.layout}"
+    choices.choose("data.layout", request.layout, layout)
     choices.choose("data.stack_mm", request.stack_mm, "asked for" if request.stack_mm else "")
     choices.choose("data.align", request.align, "asked for" if request.align else "")
 
@@ -115,9 +124,8 @@ def _choose_device(choices: Choices, situation: Situation) -> None:
     device = situation.device
     where = f"{device.name} {'has' if device.has_fast_bf16 else 'has no'} bfloat16 in hardware"
     choices.choose("train.precision", device.precision, where)
-    choices.choose(
-        "train.channels_last", device.has_fast_bf16, "the faster memory order with bfloat16"
-    )
+    order = "with bfloat16" if device.has_fast_bf16 else "with bfloat16 only, which is lacking here"
+    choices.choose("train.channels_last", device.has_fast_bf16, f"the faster memory order {order}")
 
 
 def _passes(choices: Choices, situation: Situation, grid: Grid, spec: NetworkSpec) -> float:
@@ -140,9 +148,13 @@ def _few_cases(situation: Situation) -> tuple[str, ...]:
     what = "slice" if fingerprint.is_stack else "case"
     text = f"only {number} {what}{'s' if number > 1 else ''}"
     if not split.val:
-        return (f"{text}: nothing is left to tell how good the model is",)
+        return (
+            f"{text}: nothing is left to tell how good the model is; label more, or look at its "
+            "predictions of other images",
+        )
+    say = "says" if len(split.val) == 1 else "say"
     return (
-        f"{text}: {len(split.val)} to validate on say little about how good the model is; label "
+        f"{text}: {len(split.val)} to validate on {say} little about how good the model is; label "
         "more, or look at the predictions",
     )
 

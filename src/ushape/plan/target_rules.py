@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ushape.config.schema import LinesConfig
 from ushape.errors import ConfigError, unknown_name
 from ushape.losses import LossText, loss_to_data
-from ushape.losses.groups import EVERY_CLASS
+from ushape.losses.groups import EVERY_CLASS, Group, parse_groups
+from ushape.losses.language import WeightedTerm
 from ushape.plan.choices import Choices
 from ushape.plan.fingerprint import Fingerprint
 
@@ -15,6 +18,12 @@ RARE_FRACTION = 0.01
 HARD_PIXELS = "100*focal(alpha=0.9)"
 RARE_BESIDE_OTHERS = "2*bce + 20*focal(alpha=0.9)"
 """What a rare class has besides, where frequent classes compete with it for the same pixels."""
+
+GRADED_DICE = "dice(squared=true)"
+"""The loss on regions whose best answer to a graded target is that target (docs/losses.md)."""
+
+HARD_OVERLAPS = ("dice", "hardness_dice", "tversky")
+"""Losses on regions that a graded target makes answer 0 or 1, unless squared."""
 
 
 def count_extra(choices: Choices) -> int:
@@ -72,29 +81,89 @@ def choose_loss(choices: Choices, fingerprint: Fingerprint) -> None:
         "multilabel": ("classes that may overlap", "bce"),
     }[table.target]
     shares = zip(fingerprint.class_fractions[1:], table.names[1:], strict=True)
+    overlap, graded = "dice", ""
+    if _learns_distance(choices):
+        overlap, graded = GRADED_DICE, "; squared, for the graded targets of lines"
     rare = {name: share for share, name in shares if share < RARE_FRACTION}
     if rare and fingerprint.spatial_dims == 2:
-        listed = ", ".join(f"{name} has only {share:.2%}" for name, share in rare.items())
+        which = ", ".join(f"{name} has only {share:.2%}" for name, share in rare.items())
         reason = (
-            f"{listed} of the pixels: a rare class is found with overlap, every pixel, and the "
-            "hard ones among them"
+            f"{which} of the pixels: a rare class is found with overlap, every pixel, and the "
+            f"hard ones among them{graded}"
         )
-        loss: LossText = f"dice + 10*{term} + {HARD_PIXELS}"
+        loss: LossText = f"{overlap} + 10*{term} + {HARD_PIXELS}"
         if table.target == "multiclass" and EVERY_CLASS not in table.names:
             loss = {EVERY_CLASS: loss, **dict.fromkeys(rare, RARE_BESIDE_OTHERS)}
         choices.choose("loss", loss_to_data(loss), reason)
     else:
-        choices.choose("loss", f"dice + {term}", f"{what}: overlap, and every pixel")
+        choices.choose("loss", f"{overlap} + {term}", f"{what}: overlap, and every pixel{graded}")
     choices.choose("balance", "none", "the factors of the loss count as they are written")
     choose_thresholds(choices, fingerprint)
 
 
 def choose_thresholds(choices: Choices, fingerprint: Fingerprint) -> None:
-    """Choose which thresholds are searched: a weighted loss moves probabilities off one half."""
-    text = str(choices.values["loss"])
-    shifts = next((word for word in ("weight=", "focal") if word in text), None)
-    if shifts is None or fingerprint.labels.target == "multiclass":
+    """Choose which thresholds are searched: a weighted loss moves probabilities off one half.
+
+    Raises:
+        ConfigError: The loss is not written as one.
+    """
+    groups = parse_groups(choices.values["loss"], class_names=None)
+    found = [_shift(term) for group in groups for term in group.terms]
+    shifts = list(dict.fromkeys(what for what in found if what))
+    if not shifts or fingerprint.labels.target == "multiclass":
         choices.choose("train.thresholds", "lines", "")
         return
-    reason = f"{shifts.rstrip('=')} in the loss moves probabilities: one half suits them badly"
+    reason = f"{_listed(shifts)} in the loss moves probabilities: one half suits them badly"
     choices.choose("train.thresholds", "all", reason)
+
+
+def _shift(term: WeightedTerm) -> str:
+    """Say what makes a term prefer a class to its absence, or the reverse; nothing: empty."""
+    options = term.options
+    if term.name == "focal":
+        return "focal"
+    if term.name in ("bce", "ce"):
+        weight = options["weight"]
+        factors = weight if isinstance(weight, tuple) else (weight,)
+        return f"{term.name}(weight)" if any(x not in (None, 1) for x in factors) else ""
+    if term.name == "tversky" and options["alpha"] != options["beta"]:
+        return "tversky(alpha, beta)"
+    return ""
+
+
+def hard_overlap_warning(choices: Choices, fingerprint: Fingerprint) -> tuple[str, ...]:
+    """Warn of a loss set by hand whose best answer to a graded class is not the graded target.
+
+    Raises:
+        ConfigError: The loss does not fit the classes.
+    """
+    if not _learns_distance(choices) or "loss" not in choices.given:
+        return ()
+    names = fingerprint.labels.logit_names
+    thin = set(choices.values["lines.classes"])
+    met = {
+        term.name: [name for name in names if name in thin & _classes_of(group, names)]
+        for group in parse_groups(choices.values["loss"], class_names=names)
+        for term in group.terms
+        if term.name in HARD_OVERLAPS and not term.options.get("squared")
+        if thin & _classes_of(group, names)
+    }
+    return tuple(
+        f"{term} in the loss pulls the graded target of {_listed(classes)} (lines.mode=distance) "
+        f"to 0 and 1: take {GRADED_DICE}"
+        for term, classes in met.items()
+    )
+
+
+def _learns_distance(choices: Choices) -> bool:
+    """Say whether the classes' own targets are graded."""
+    return bool(choices.values["lines.classes"]) and choices.values["lines.mode"] == "distance"
+
+
+def _classes_of(group: Group, names: Sequence[str]) -> set[str]:
+    return {names[channel] for channel in group.channels or ()}
+
+
+def _listed(words: Sequence[str]) -> str:
+    """List words as a sentence does: `a, b and c`."""
+    return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)

@@ -30,7 +30,8 @@ def choose_tiling(choices: Choices, situation: Situation, grid: Grid, spec: Netw
     """Choose how whole images are predicted."""
     geometry = geometry_of(spec)
     dims = grid.spatial_dims
-    overlap = "" if dims == 2 else "each tile half over its neighbour: borders know too little"
+    part = "a quarter" if dims == 2 else "half"
+    overlap = f"each tile lies {part} over its neighbour: borders know too little"
     choices.choose("tiling.overlap_fraction", OVERLAP[dims], overlap)
     size, reason = _tile(choices, situation, grid, spec, geometry)
     choices.choose("tiling.tile_size", size, reason)

@@ -16,7 +16,7 @@ from ushape.errors import DataError, StorageError
 from ushape.files import write_json
 from ushape.labels import LabelTable
 from ushape.predict.predictor import Predictor
-from ushape.predict.write import written_form
+from ushape.predict.write import painted_folder, written_form
 
 RECORD = "predictions.json"
 
@@ -92,7 +92,9 @@ def _earlier(out: Path) -> list[Path]:
 
 
 def _all_classes(path: Path, out: Path, labels: LabelTable) -> list[Path]:
-    """List the files of all classes that stand beside one of the first class."""
+    """List what stands beside a file of the first class: its other classes, and all painted."""
     if path.parent == out:
         return [path]
-    return [out / entry.name / path.name for entry in labels.foreground]
+    painted = painted_folder(labels)
+    folders = [entry.name for entry in labels.foreground] + ([painted] if painted else [])
+    return [out / folder / path.name for folder in folders]

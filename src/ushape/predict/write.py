@@ -29,6 +29,7 @@ from ushape.data.io import (
 )
 from ushape.data.layouts import CaseFiles
 from ushape.data.masks import MASK_VALUE, Masks, write_masks
+from ushape.data.targets import paint_masks
 from ushape.errors import ConfigError, unknown_name
 from ushape.labels import Form, LabelTable
 
@@ -47,6 +48,14 @@ def check_format(format: str | None) -> None:
     """
     if format is not None and format not in FORMATS:
         raise ConfigError("--format: " + unknown_name("format", format, FORMATS))
+
+
+def painted_folder(labels: LabelTable) -> str | None:
+    """Name the folder of pictures of values beside masks that make such; None where none do."""
+    if not labels.is_painted or written_form(labels) != "folders":
+        return None
+    taken = {name.casefold() for name in labels.names}
+    return next(name for n in range(len(taken) + 1) if (name := "labels" + "_" * n) not in taken)
 
 
 def written_form(labels: LabelTable) -> Form:
@@ -91,6 +100,8 @@ class CaseWriter:
     def write_masks(self, masks: Masks) -> tuple[Path, ...]:
         """Write masks, shape (class, *size), in the form of the labels.
 
+        Masks that make one picture of values are written as such besides.
+
         Returns:
             One file for each image: with a channel a class, or the mask of the first class.
         """
@@ -105,6 +116,10 @@ class CaseWriter:
             for path, mask in zip(paths, part, strict=True):
                 self._write_values(path, mask.astype(np.uint8) * np.uint8(MASK_VALUE))
             written.append(paths[0])
+        folder = painted_folder(self.labels)
+        if folder is not None:
+            for name, part in self._parts(paint_masks(masks, self.labels)):
+                self._write_values(path_inside(self.out / folder, name + self.suffix), part)
         return tuple(written)
 
     def write_probabilities(self, probabilities: npt.NDArray[np.float32]) -> None:
@@ -129,7 +144,8 @@ class CaseWriter:
     def _write_values(self, path: Path, values: npt.NDArray[Any]) -> Path:
         is_color = self.labels.is_color and not self.labels.writes_masks
         if values.ndim == 2 and self.suffix in LABEL_SUFFIXES:
-            write_label(path, values, is_color=is_color)
+            palette = () if self.labels.writes_masks else self.labels.palette
+            write_label(path, values, is_color=is_color, palette=palette)
         else:
             write_label_volume(
                 path, values, self.grid, is_color=is_color, keep_place=self.keep_place

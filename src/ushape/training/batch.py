@@ -94,7 +94,7 @@ def make_batch(
     images = varied.images
     if config.train.channels_last:
         images = images.contiguous(memory_format=channels_last(images.ndim - 2))
-    target, graded = grade_lines(varied.target, labels, config.lines)
+    target, graded = grade_lines(varied.target, labels, config.lines, spacing=spacing)
 
     def crop(values: Tensor | None) -> Tensor | None:
         return None if values is None else crop_to_output(values, geometry, patch)
@@ -133,7 +133,11 @@ def crop_to_output(values: Tensor, geometry: Geometry, patch: tuple[int, ...]) -
 
 
 def grade_lines(
-    target: Tensor, labels: LabelTable, lines: LinesConfig
+    target: Tensor,
+    labels: LabelTable,
+    lines: LinesConfig,
+    *,
+    spacing: tuple[float, ...] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Grade the targets of thin classes.
 
@@ -141,6 +145,7 @@ def grade_lines(
         target: (batch, class channel, *size), 0 or 1.
         labels: The classes.
         lines: Which of them are thin, and how they are graded.
+        spacing: Edge of a voxel along each axis, where it is known.
 
     Returns:
         The target, and the targets of further channels if there are any.
@@ -150,8 +155,8 @@ def grade_lines(
     channels = [labels.logit_names.index(name) for name in lines.classes]
     thin = target[:, channels]
     if lines.mode == "blurred":
-        return target, blurred_lines(thin, lines.sigma)
-    graded = distance_lines(thin, lines.sigma[0])
+        return target, blurred_lines(thin, lines.sigma, spacing=spacing)
+    graded = distance_lines(thin, lines.sigma[0], spacing=spacing)
     if labels.target == "multiclass":
         return replace_by_graded(target, graded, channels), None
     target = target.clone()

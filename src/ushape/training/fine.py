@@ -22,6 +22,7 @@ from ushape.data.sample import Sample
 from ushape.device import channels_last
 from ushape.labels import LabelTable
 from ushape.losses import LossValue, Mixture, build_loss
+from ushape.losses.pixels import Reduce
 from ushape.nets import Geometry
 from ushape.nets.network import Output, SegmentationNetwork
 from ushape.nets.second_pass import fine_head, second_pass
@@ -66,6 +67,7 @@ class SecondPass:
         step: int,
         rank: int,
         device: torch.device,
+        reduce: Reduce | None = None,
     ) -> LossValue:
         """Compute the weighted loss of the second pass of one step.
 
@@ -76,6 +78,7 @@ class SecondPass:
             step: Number of the step, from 0.
             rank: Number of the process in a group.
             device: Where to compute.
+            reduce: Adds sums over all processes (`Mixture` says how).
         """
         place = fine_head(plain.spec)
         assert place is not None, "the planner checks it"
@@ -93,7 +96,13 @@ class SecondPass:
             return LossValue(0 * first.auxiliary[place].sum(), {}, {})
         with second_pass(plain):
             output = network(batch.images)
-        value = self.loss(output.auxiliary[place], batch.target, mask=batch.mask)
+        value = self.loss(
+            output.auxiliary[place],
+            batch.target,
+            mask=batch.mask,
+            pixel_weight=batch.weight,
+            reduce=reduce,
+        )
         weight = self._config.fine.weight
         return LossValue(
             weight * value.total,
@@ -175,7 +184,8 @@ def make_fine_batch(
         labels: All classes.
 
     Returns:
-        Cuts and the masks of the small classes in them; None where there is nothing to cut.
+        Cuts and the masks of the small classes in them, with the pixel weights of the cases; None
+        where there is nothing to cut.
     """
     fine = config.fine
     size = cut_size(fine)
@@ -238,9 +248,14 @@ def _notes(objects: Sequence[TrueObject], fine: FineConfig) -> tuple[str, ...]:
     if fine.regions == "largest" or not full:
         return ()
     return (
-        f"{full} training cases have {fine.most_regions} objects of {fine.within} or more; smaller "
-        "ones are not looked into: fine.most_regions says how many are",
+        f"{_counted(full, 'training case')} with {_counted(fine.most_regions, 'object')} of "
+        f"{fine.within} or more; smaller ones are not looked into: fine.most_regions says how many "
+        "are",
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _named(values: Mapping[str, Tensor]) -> dict[str, Tensor]:

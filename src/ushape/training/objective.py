@@ -10,6 +10,7 @@ from torch import Tensor
 from ushape.config.schema import LinesConfig, RunConfig
 from ushape.labels import LabelTable
 from ushape.losses import AuxiliaryOutput, LossValue, Mixture, auxiliary_loss, build_loss
+from ushape.losses.pixels import Reduce
 from ushape.nets import NetworkSpec
 from ushape.nets.network import Output
 from ushape.nets.parts import AttentionMap, NodeHead
@@ -33,8 +34,23 @@ class Objective:
     ) -> None:
         self.classes, self.lines, self.line_weight = classes, lines, line_weight
 
-    def __call__(self, output: Output, spec: NetworkSpec, batch: Batch) -> LossValue:
-        """Compute the loss of a batch; the total is the sum of factor times part."""
+    def __call__(
+        self,
+        output: Output,
+        spec: NetworkSpec,
+        batch: Batch,
+        *,
+        reduce: Reduce | None = None,
+    ) -> LossValue:
+        """Compute the loss of a batch; the total is the sum of factor times part.
+
+        Args:
+            output: The network's.
+            spec: The network's.
+            batch: What it saw; with several processes, this one's share.
+            reduce: Adds sums over all processes (`Mixture` says how), so that each computes the
+                loss of the whole batch.
+        """
         count = batch.target.shape[1]
         value = total_loss(
             self.classes,
@@ -43,6 +59,7 @@ class Objective:
             batch.target,
             mask=batch.mask,
             pixel_weight=batch.weight,
+            reduce=reduce,
         )
         if self.lines is None or batch.graded is None:
             return value
@@ -53,6 +70,7 @@ class Objective:
             batch.graded,
             mask=batch.mask,
             pixel_weight=batch.weight,
+            reduce=reduce,
         )
         factors = {name: self.line_weight * factor for name, factor in extra.factors.items()}
         return LossValue(
@@ -128,6 +146,7 @@ def total_loss(
     *,
     mask: Tensor | None = None,
     pixel_weight: Tensor | None = None,
+    reduce: Reduce | None = None,
 ) -> LossValue:
     """Add the losses of a network's inner outputs to that of its logits.
 
@@ -143,11 +162,12 @@ def total_loss(
         target: (batch, logit channel, *output size).
         mask: (batch, 1, *output size), False where void.
         pixel_weight: (batch, 1, *output size).
+        reduce: Adds sums over all processes (`Mixture` says how).
 
     Returns:
         The total; it is the sum of factor times part.
     """
-    value = loss(output.logits, target, mask=mask, pixel_weight=pixel_weight)
+    value = loss(output.logits, target, mask=mask, pixel_weight=pixel_weight, reduce=reduce)
     inner = [(kind, x) for kind, x in zip(spec.auxiliary, output.auxiliary, strict=True)]
     heads = [(0.5 ** spec.node(kind.node).level, x) for kind, x in inner if type(kind) is NodeHead]
     maps = [x for kind, x in inner if type(kind) is AttentionMap and x.numel()]
@@ -158,7 +178,9 @@ def total_loss(
     auxiliary += [
         AuxiliaryOutput(torch.sigmoid(x.float()), "attention", 1 / len(maps)) for x in maps
     ]
-    extra = auxiliary_loss(loss, auxiliary, target, mask=mask, pixel_weight=pixel_weight)
+    extra = auxiliary_loss(
+        loss, auxiliary, target, mask=mask, pixel_weight=pixel_weight, reduce=reduce
+    )
     return LossValue(
         share * value.total + extra.total,
         {**value.parts, **extra.parts},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -58,6 +58,7 @@ def compare_boxes(
     samples: Sequence[Sample],
     fine: FineConfig,
     *,
+    groups: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> BoxScores:
     """Find small classes in the regions of true masks and of predicted ones, and score both.
@@ -66,11 +67,17 @@ def compare_boxes(
         predictor: Of a fine-grained model.
         samples: Labelled validation cases, prepared as for training.
         fine: Its second pass.
+        groups: By case, the subject it belongs to, where that is known; with several subjects
+            whole ones are drawn for the intervals, as for the other scores.
         progress: Called with (cases done, cases in all).
     """
+    known = {sample.id: (groups or {}).get(sample.id) for sample in samples}
+    # One subject, or a single stack, leaves nothing to draw an interval from.
+    has_groups = len({*known.values()} - {None}) > 1
     scored: list[BoxCase] = []
     for number, sample in enumerate(samples):
-        scored.append(_score(predictor, sample, fine))
+        group = known[sample.id] if has_groups else None
+        scored.append(replace(_score(predictor, sample, fine), group=group))
         if progress:
             progress(number + 1, len(samples))
     return summarise_boxes(str(fine.within), fine.classes, scored)

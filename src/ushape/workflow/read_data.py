@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ushape.data.layouts import Layout, find_cases
 from ushape.data.scan import Scan, scan_cases
-from ushape.labels import LabelWish
+from ushape.labels import join_wishes
 from ushape.plan import Fingerprint, settle_wish, take_fingerprint
 from ushape.workflow.wishes import Wishes
 
@@ -19,7 +19,8 @@ def read_data(
 
     Args:
         data: As of `ushape.train`.
-        wishes: What a person says of layout and labels wins over what lies beside the data.
+        wishes: What a person says of layout and labels wins, field by field, over what lies
+            beside the data.
         progress: Called with (cases read, cases in all).
 
     Raises:
@@ -30,6 +31,6 @@ def read_data(
     layout = find_cases(
         data, label_folder=request.label_folder, kind=request.layout, stack_mm=request.stack_mm
     )
-    told = layout.wish if said == LabelWish() else None
-    scan = scan_cases(layout, wish=told or said, align=request.align, progress=progress)
-    return layout, scan, take_fingerprint(scan, settle_wish(scan, said, told))
+    joined = join_wishes(said, layout.wish)
+    scan = scan_cases(layout, wish=joined, align=request.align, progress=progress)
+    return layout, scan, take_fingerprint(scan, settle_wish(scan, said, layout.wish))

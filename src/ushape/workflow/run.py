@@ -239,7 +239,9 @@ def _predict_and_evaluate(
     if fine.classes:
         observer.note(f"looking for {', '.join(fine.classes)} in the true regions too")
         samples = _open_cases(folder, prepared, split.val, observer)
-        boxes = compare_boxes(predictor, samples, fine, progress=observer.validating)
+        boxes = compare_boxes(
+            predictor, samples, fine, groups=fingerprint.groups, progress=observer.validating
+        )
         evaluation = replace(evaluation, boxes=boxes)
     write_evaluation(evaluation, folder.evaluation)
     return evaluation

@@ -52,11 +52,14 @@ def test_better_says_how_much_how_sure_and_how_often():
 
 
 def test_low_distances_are_better_and_named_with_their_unit():
-    found = compare_tables(table(hd95_mm=[5.0, 6.0, 7.0, NAN]), table(hd95_mm=[4.0, 4.5, 5.0, 1.0]))
+    found = compare_tables(
+        table(hd95_mm=[5.0, 6.0, 7.0, 5.0, 6.0, 7.0, NAN]),
+        table(hd95_mm=[4.0, 4.5, 5.0, 4.0, 4.5, 5.0, 1.0]),
+    )
     text = sentence(found.rows[0])
     assert text.startswith("B is better by 1.500 mm HD95 of cell")
-    assert "in 3 of 3 cases" in text
-    assert text.endswith("1 cases without a value left out.")
+    assert "in 6 of 6 cases" in text
+    assert text.endswith("1 case without a value left out.")
 
 
 def test_no_difference_is_said_in_words():
@@ -67,6 +70,25 @@ def test_no_difference_is_said_in_words():
     assert sentence(one).startswith("No difference can be shown")
     none = compare_tables(table(dice=[NAN]), table(dice=[0.9])).rows[0]
     assert "nothing can be said" in sentence(none)
+
+
+def test_too_few_to_tell_is_said_with_their_number():
+    first, second = [0.8, 0.8, NAN, NAN], [0.801, 0.802, 0.9, 0.9]
+    found = compare_tables(table(dice=first), table(dice=second))
+    text = sentence(found.rows[0])
+    assert text.startswith(
+        "No difference can be shown in Dice of cell (only 2 cases: too few to tell): B - A = +0.002"
+    )
+    assert text.endswith("Wilcoxon p = 0.50, 2 cases without a value left out.")
+    assert table_lines(found)[1].split()[-1] == "-"
+    assert found.to_json()["rows"][0]["winner"] is None
+    subjects = compare_tables(table(dice=DICE), table(dice=BETTER), group_of=lambda case: "anna")
+    text = sentence(subjects.rows[0])
+    assert "(only 1 group: too few to tell)" in text
+    assert text.endswith("over 1 group.")
+    # Enough cases: nothing is said of their number.
+    same = compare_tables(table(dice=DICE), table(dice=DICE)).rows[0]
+    assert "too few" not in sentence(same)
 
 
 def test_the_table_has_a_line_for_each_score():
@@ -93,6 +115,8 @@ def test_unpaired_cases_are_refused_unless_asked():
     first, second = table(dice=DICE), table(dice=BETTER[:6])
     with pytest.raises(DataError, match=r"2 cases are in A only \(c6, c7\): .*--common .* the 6"):
         compare_tables(first, second)
+    with pytest.raises(DataError, match=r"^1 case is in A only \(c7\)"):
+        compare_tables(first, table(dice=BETTER[:7]))
     found = compare_tables(first, second, use_common=True)
     assert (found.only_first, len(found.cases)) == (("c6", "c7"), 6)
     assert found.rows[0].difference.num_cases == 6

@@ -318,6 +318,8 @@ class TestLabels:
         np.testing.assert_array_equal(label.values, indices)
         assert not label.is_color
         assert label.num_channels == 1
+        packed = [int.from_bytes(color.tobytes(), "big") for color in COLOR8[0, :3]]
+        assert list(label.palette[:3]) == packed
 
     def test_colours_are_packed(self, tmp_path):
         colors = np.zeros((4, 4, 3), np.uint8)
@@ -387,6 +389,26 @@ class TestWriting:
             write_label(tmp_path / "a.png", np.array([[0, high]]))
             with Image.open(tmp_path / "a.png") as picture:
                 assert picture.mode == mode
+
+    @pytest.mark.parametrize("name", ["a.png", "a.tif"])
+    @pytest.mark.parametrize("num_colors", [2, 5, 17, 256])
+    def test_palettes_come_back(self, tmp_path, name, num_colors):
+        """Pillow packs small palettes into few bits."""
+        colors = [int(color) for color in RNG.integers(1, 1 << 24, num_colors)]
+        values = np.array([[0, 1, 0], [num_colors - 1, 0, 1]])
+        write_label(tmp_path / name, values, palette=colors)
+        label = read_label(tmp_path / name)
+        np.testing.assert_array_equal(label.values, values)
+        assert not label.is_color
+        assert label.palette[:num_colors] == tuple(colors)
+        shown = read_image(tmp_path / name)[:, 0, 1]
+        assert int.from_bytes(shown.tobytes(), "big") == colors[1]
+
+    @pytest.mark.parametrize("highest", [2, 255, 256])
+    def test_values_beyond_a_palette_are_grey(self, tmp_path, highest):
+        write_label(tmp_path / "a.png", np.array([[0, highest]]), palette=(0, 0xFF0000))
+        label = read_label(tmp_path / "a.png")
+        assert (label.values.max(), label.palette) == (highest, ())
 
     @pytest.mark.parametrize(
         ("name", "values", "message"),

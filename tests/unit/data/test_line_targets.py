@@ -69,6 +69,48 @@ def test_distances_are_euclidean(size, sigma):
     assert float(graded[~near].max(initial=0)) < math.exp(-4.4)
 
 
+@pytest.mark.parametrize("spacing", [(4.0, 1.0, 1.0), (1.5, 0.5, 0.75)])
+@pytest.mark.parametrize("sigma", [1.4, 2.6])
+def test_blur_reaches_as_far_in_millimetres_along_every_axis(sigma, spacing):
+    """A line along the finest axis is the Gaussian of the distance to it, in its edges."""
+    size, finest = (15, 25, 31), min(spacing)
+    axis = spacing.index(finest)
+    graded = blurred_lines(line(*size, axis=axis - 3), [sigma], spacing=spacing)[0, 0]
+    across = graded.select(axis, size[axis] // 2)
+    left = [n for n in range(3) if n != axis]
+    steps = [(torch.arange(size[n]) - size[n] // 2).abs() * (spacing[n] / finest) for n in left]
+    wanted = torch.exp(-0.5 * (steps[0][:, None] ** 2 + steps[1][None] ** 2) / sigma**2)
+    near = (steps[0][:, None] <= 3 * sigma) & (steps[1][None] <= 3 * sigma)
+    torch.testing.assert_close(across[near], wanted[near], atol=2e-3, rtol=0)
+    assert float(graded.max()) == 1
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0])
+def test_distances_are_those_in_space(sigma):
+    size, spacing = (9, 15, 13), (8.0, 2.0, 2.0)
+    generator = torch.Generator().manual_seed(4)
+    mask = (torch.rand(1, 1, *size, generator=generator) < 0.01).float()
+    mask[0, 0, 4, 7, 6] = 1
+    graded = distance_lines(mask, sigma, spacing=spacing)[0, 0].numpy()
+    distance = ndimage.distance_transform_edt(mask[0, 0].numpy() == 0, sampling=(4, 1, 1))
+    near = distance <= 3 * sigma
+    wanted = np.exp(-0.5 * (distance / sigma) ** 2)
+    np.testing.assert_allclose(graded[near], wanted[near], atol=1e-6)
+    assert float(graded[~near].max(initial=0)) < math.exp(-4.4)
+
+
+def test_pictures_and_equal_edges_are_graded_by_the_pixel():
+    for mask in (line(21, 17), line(9, 11, 8)):
+        equal, thick = (3.0,) * (mask.ndim - 2), (4.0, 1.0, 1.0)[: mask.ndim - 2]
+        for grade in (lambda m, **more: blurred_lines(m, [0.8, 2.6], **more), distance_of):
+            assert torch.equal(grade(mask, spacing=equal), grade(mask))
+            assert torch.equal(grade(mask, spacing=thick), grade(mask)) is (mask.ndim == 4)
+
+
+def distance_of(mask, **more):
+    return distance_lines(mask, 2.0, **more)
+
+
 def test_exclusive_classes_still_add_up_to_one():
     index = torch.zeros(1, 12, 12, dtype=torch.long)
     index[:, :, 6:], index[:, 4], index[:, 7] = 1, 2, 3

@@ -74,7 +74,7 @@ def test_image_and_target_are_cut_at_the_same_place(sample, cut_size, extra):
     region = box_region(entry.found.box, sample.size, margin_fraction=0.3, proportions=cut_size)
     for seed in range(8):
         moved = jitter(region, np.random.default_rng(seed), 0.1)
-        image, sets = cut_window(
+        image, sets, _ = cut_window(
             sample, entry.found, moved, TABLE, FINE, cut_size=cut_size, window_size=size
         )
         assert image.shape[1:] == sets.shape == size
@@ -92,10 +92,10 @@ def test_a_window_shows_the_cut_in_its_middle_at_the_same_scale():
     region = replace(
         box_region(entry.found.box, sample.size), start=(16, 18), size=(20, 24)
     )  # whole multiples: nothing is rounded
-    narrow, _ = cut_window(
+    narrow, _, _ = cut_window(
         sample, entry.found, region, TABLE, FINE, cut_size=(20, 24), window_size=(20, 24)
     )
-    wide, _ = cut_window(
+    wide, _, _ = cut_window(
         sample, entry.found, region, TABLE, FINE, cut_size=(20, 24), window_size=(28, 32)
     )
     np.testing.assert_array_equal(narrow, wide[:, 4:-4, 4:-4])
@@ -107,7 +107,7 @@ def test_beyond_the_image_nothing_is_learnt():
     entry = list_objects([sample], TABLE, FINE)[0]
     region = box_region(entry.found.box, sample.size, margin_fraction=0)
     assert region.start[0] < 0
-    _, sets = cut_window(
+    _, sets, _ = cut_window(
         sample, entry.found, region, TABLE, FINE, cut_size=(20, 20), window_size=(20, 20)
     )
     rows = (sets == 1).all(axis=1)
@@ -119,7 +119,7 @@ def test_kind_mask_blanks_other_objects_and_learns_nothing_there():
     fine = replace(FINE, kind="mask", margin_fraction=0.2)
     entry = list_objects([sample], TABLE, fine)[0]
     region = box_region(entry.found.box, sample.size, margin_fraction=0.2)
-    image, sets = cut_window(
+    image, sets, _ = cut_window(
         sample, entry.found, region, TABLE, fine, cut_size=region.size, window_size=region.size
     )
     inside = tuple(slice(s.start, s.stop) for s in region.inside)

@@ -2,13 +2,14 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
-from ushape.data.layouts import find_cases
+from ushape.data.layouts import Problem, find_cases, list_problems
 from ushape.data.scan import scan_cases
 from ushape.errors import DataError
 
@@ -268,10 +269,39 @@ class TestWarnings:
         only_problem(data.scan(), "warning", "a.png", "1 of 2 images", "three equal")
 
 
-def test_nothing_usable_lists_five_problems(data):
+def test_nothing_usable_lists_what_is_wrong_once(data):
     for number in range(7):
         data.add(str(number))
-        (data.root / "images" / f"{number}.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"no usable case is left.*and 2 more") as caught:
+        (data.root / "images" / f"{number}.png").write_bytes(b"" if number else b"no picture")
+    with pytest.raises(DataError, match=r"no usable case is left") as caught:
         data.scan()
-    assert str(caught.value).count("0 bytes") == 5
+    message = str(caught.value)
+    assert message.count("0 bytes") == 1
+    assert "1.png: unreadable" in message
+    assert "(and 5 more: 2.png, 3.png, 4.png, ...)" in message
+    assert "0.png: unreadable" in message
+
+
+def test_five_kinds_of_problems_are_listed():
+    kinds = ["it holds nan", "it is small", "its size is 3 x 4", "no label", "no image", "odd", "o"]
+    problems = [Problem(Path(f"{k}.png"), text, "error") for k, text in enumerate(kinds)]
+    message = list_problems(problems)
+    assert message.endswith("; 4.png: no image; and 2 more")
+    assert message.count(";") == 5
+    assert list_problems(problems[:1]) == "0.png: it holds nan"
+    assert list_problems([]) == ""
+
+
+def test_refused_grids_are_told_once_with_the_numbers_of_the_first():
+    """Four cases were 2 kB in one line."""
+    problems = [
+        Problem(
+            Path(f"labels/{name}.nii.gz"),
+            f"the label does not lie on the grid of /data/images/{name}: origin {n} x -{n}.5 x 2e-3"
+            " against 0 x 0 x 0 mm (z y x); voxels lie up to 15 voxel edges apart; give the label",
+            "error",
+        )
+        for n, name in enumerate("abcd")
+    ]
+    message = list_problems(problems)
+    assert message == f"{problems[0]} (and 3 more: b.nii.gz, c.nii.gz, d.nii.gz)"

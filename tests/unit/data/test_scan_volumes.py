@@ -171,6 +171,26 @@ def test_a_picture_among_volumes_is_left_out(data):
     only_problem(scan, "error", "c.png", "2D picture (12 x 10)", "2 of 3 are volumes")
 
 
+def test_a_channel_on_another_grid_is_the_one_that_is_named(data, tmp_path):
+    """The first was, whose grid is the right one."""
+    data.add("a")
+    data.add("b")
+    other = tmp_path / "images" / "b_0001.nii.gz"
+    second = tmp_path / "images" / "a_0001.nii.gz"
+    write_volume(other, data.image(), Grid.of(SIZE, EDGES, (3.0, 0.0, 0.0)), keep_place=False)
+    write_volume(second, data.image(), Grid.of(SIZE, EDGES), keep_place=False)
+    data.cases = [
+        replace(case, channels=(case.image, path))
+        for case, path in zip(data.cases, (second, other), strict=True)
+    ]
+    scan = data.scan()
+    only_problem(scan, "error", "b_0001.nii.gz", "the channel does not lie on the grid of",
+                 "b.nii.gz: origin 3 x 0 x 0 against 0 x 0 x 0", "give the channel of this",
+                 "channels are not aligned")  # fmt: skip
+    other.write_bytes(b"\x1f\x8b damaged")
+    only_problem(data.scan(), "error", "b_0001.nii.gz", "unreadable: it is")
+
+
 def test_a_label_on_another_grid_is_refused_with_the_numbers_or_aligned(data):
     data.add("a")
     moved = Grid.of(SIZE, EDGES, (3.0, 0.0, 0.0))

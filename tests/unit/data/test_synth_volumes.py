@@ -169,6 +169,12 @@ class TestLattice:
 
 
 class TestDataSet:
+    @pytest.mark.parametrize("kind", list(VOLUME_KINDS))
+    def test_axes_are_right_handed_as_those_of_a_dicom_series(self, kind):
+        _, _, grid = make_volume(kind, (8, 32, 32), spacing_mm=THICK)
+        x, y, z = np.asarray(grid.direction)[::-1, ::-1].T
+        np.testing.assert_array_equal(np.cross(x, y), z)
+
     def test_volumes_lie_where_their_header_says(self, tmp_path):
         root = write_dataset("discs", tmp_path, cases=2, size=(8, 48, 40), spacing_mm=THICK)
         names = sorted(p.relative_to(root).as_posix() for p in root.rglob("*.nii.gz"))
@@ -179,7 +185,7 @@ class TestDataSet:
         image, label = (read_volume(root / name) for name in names[::2])
         assert image.grid.is_same(label.grid)
         assert image.grid.spacing_mm == pytest.approx(THICK)
-        assert image.grid.orientation == "LIP"
+        assert image.grid.orientation == "RIP"
         drawn = make_first("discs", (8, 48, 40))
         np.testing.assert_array_equal(image.values, drawn[0])
         np.testing.assert_array_equal(read_label_volume(root / names[2]).values, drawn[1])

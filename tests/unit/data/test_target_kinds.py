@@ -8,6 +8,7 @@ import tifffile
 from PIL import Image
 
 from ushape.data.instances import find_borders, number_objects
+from ushape.data.io import read_header, read_volume, write_label
 from ushape.data.layouts import find_cases
 from ushape.data.masks import read_masks, write_class_folders, write_masks
 from ushape.data.preprocess import read_case_target
@@ -60,6 +61,20 @@ def in_tiff(root):
         tifffile.imwrite(root / "labels" / f"{case}.tif", stack, photometric="minisblack")
 
 
+def in_samples(root, *, planarconfig="contig"):
+    (root / "labels").mkdir(parents=True)
+    for case in range(2):
+        stack = MASKS[:, case].astype(np.uint8)
+        if planarconfig == "contig":
+            stack = np.moveaxis(stack, 0, -1)
+        options = {"photometric": "minisblack", "planarconfig": planarconfig}
+        tifffile.imwrite(root / "labels" / f"{case}.tif", stack, **options)
+
+
+def in_planes(root):
+    in_samples(root, planarconfig="separate")
+
+
 def in_numpy(root, *, last=False):
     (root / "labels").mkdir(parents=True)
     for case in range(2):
@@ -71,7 +86,9 @@ def in_numpy_channels_last(root):
     in_numpy(root, last=True)
 
 
-@pytest.fixture(params=[in_folders, in_tiff, in_numpy, in_numpy_channels_last])
+@pytest.fixture(
+    params=[in_folders, in_tiff, in_samples, in_planes, in_numpy, in_numpy_channels_last]
+)
 def data(request, tmp_path):
     make_images(tmp_path)
     request.param(tmp_path)
@@ -165,6 +182,33 @@ def test_a_file_of_channels_keeps_its_axes_at_sizes_that_look_like_colours(size,
     masks = RNG.random((3, *size)) < 0.5
     write_masks(tmp_path / "a.tif", masks)
     assert tifffile.imread(tmp_path / "a.tif").shape == masks.shape
+
+
+@pytest.mark.parametrize(
+    ("samples", "extra", "is_channels"),
+    [
+        (2, (0,), True),  # of no stated meaning
+        (2, (2,), False),  # a value and its alpha
+        (2, (1,), False),
+        (3, (0, 0), True),
+        (4, (0, 0, 0), True),
+    ],
+)
+def test_one_rule_tells_channels_from_values(samples, extra, is_channels, tmp_path):
+    """Training reads with `read_masks`, evaluation by the header: they must agree."""
+    values = np.full((*SIZE, samples), 255, np.uint8)
+    values[: SIZE[0] // 2, :, 0] = 0
+    save(tmp_path / "images" / "0.png", np.zeros(SIZE, np.uint8))
+    (tmp_path / "labels").mkdir()
+    path = tmp_path / "labels" / "0.tif"
+    options = {"photometric": "minisblack", "planarconfig": "contig"}
+    tifffile.imwrite(path, values, extrasamples=extra, **options)
+    found = read_masks(find_cases(tmp_path).cases[0], SIZE)
+    assert (found is not None) == is_channels
+    assert (read_header(path).num_channels == samples) == is_channels
+    if found is not None:
+        np.testing.assert_array_equal(found.masks, np.moveaxis(values, -1, 0) > 0)
+        np.testing.assert_array_equal(read_volume(path).values, np.moveaxis(values, -1, 0))
 
 
 # ---------------------------------------------------------------- void pixels
@@ -310,6 +354,21 @@ def test_object_numbers_beyond_the_number_of_classes_are_read_when_asked(tmp_pat
 
 
 # ---------------------------------------------------------------- decisions
+
+
+@pytest.mark.parametrize("target", [None, "instances"])
+def test_the_colours_of_palette_files_are_kept(target, tmp_path):
+    make_images(tmp_path)
+    colors = [0x00FF00, 0x102030, 0xFF0000, 0x0000FF]
+    (tmp_path / "labels").mkdir()
+    for case in range(2):
+        values = np.zeros(SIZE, np.uint8)
+        values[: 8 + case, :8] = 2
+        write_label(tmp_path / "labels" / f"{case}.png", values, palette=colors)
+    wish = LabelWish(target=target)
+    table = take_fingerprint(scan_cases(find_cases(tmp_path), wish=wish), wish).labels
+    # Predicted objects may have higher numbers than those of the labels.
+    assert list(table.palette[:4]) == (colors[:3] if target is None else colors)
 
 
 def test_overlapping_classes_have_thresholds_of_their_own():

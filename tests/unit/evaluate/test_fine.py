@@ -1,6 +1,7 @@
 """What a wrong region costs."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,6 +33,22 @@ def test_the_loss_is_true_less_predicted_over_cases_with_both():
     assert data["within"] == "disc"
     assert data["summary"]["knob"]["lost"]["cases"] == 2
     assert data["cases"][2] == {"id": "c", "knob": {"true boxes": None, "predicted boxes": None}}
+
+
+def test_whole_subjects_are_drawn_where_they_are_known():
+    """Twelve slices of a subject are one subject: as wide as with one slice of each."""
+    few = [case(name, true, HALF) for name, true in zip("abc", (TRUTH, HALF, TRUTH), strict=True)]
+    many = [replace(one, group=one.id) for one in few for _ in range(12)]
+    one_each = summarise_boxes("disc", ["knob"], few).means["lost"][0]
+    grouped = summarise_boxes("disc", ["knob"], many)
+    naive = summarise_boxes("disc", ["knob"], [replace(one, group=None) for one in many])
+    found = grouped.means["lost"][0]
+    assert (found.low, found.high) == pytest.approx((one_each.low, one_each.high))
+    assert (found.num_cases, found.num_groups) == (36, 3)
+    assert naive.means["lost"][0].low > found.low
+    assert grouped.to_json()["summary"]["knob"]["lost"]["groups"] == 3
+    partly = summarise_boxes("disc", ["knob"], [*many[:-1], few[0]])
+    assert partly.means["lost"][0].num_groups is None
 
 
 def test_void_counts_nowhere():

@@ -101,6 +101,25 @@ def test_a_record_says_what_pages_are(scenes, tmp_path):
     )
 
 
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_channels_stored_pixel_by_pixel_are_no_colours(scenes, num_classes, tmp_path):
+    prediction, truth = (
+        np.concatenate([each, each[:1] & each[1:]])[:num_classes]
+        for each in scenes.draw(9, FLAT, overlapping=True)
+    )
+    names = {name: number for number, name in enumerate(["none", "disc", "bone", "both"])}
+    names = dict(list(names.items())[: num_classes + 1])
+    scenes.channels(tmp_path / "p", "a", prediction)
+    (tmp_path / "t").mkdir()
+    options = {"photometric": "minisblack", "planarconfig": "contig"}
+    pixels = np.moveaxis(truth, 0, -1).astype(np.uint8) * 255
+    tifffile.imwrite(tmp_path / "t" / "a.tif", pixels, **options)
+    found = evaluate_folders(tmp_path / "p", tmp_path / "t", names=names)
+    assert found.class_names == tuple(names)[1:]
+    expected = [scenes.dice(*each) for each in zip(prediction, truth, strict=True)]
+    assert scores(found, "dice") == pytest.approx(expected)
+
+
 def test_channels_at_the_end_of_an_array_are_found_by_the_size_of_the_other_side(scenes, tmp_path):
     prediction, truth = scenes.draw(5, FLAT)
     scenes.folders(tmp_path / "p", "a", prediction)

@@ -143,9 +143,10 @@ def naive_tversky(
         false = loop.sum(images, c, lambda at: p[at] * (1 - t[at]))
         missed = loop.sum(images, c, lambda at: (1 - p[at]) * t[at])
         index = (right + smooth) / (right + alpha * false + beta * missed + smooth)
-        if gamma == 1:
-            return 1 - index
-        return (1 - index + EPSILON) ** gamma - EPSILON**gamma
+        if gamma >= 1:
+            return (1 - index) ** gamma
+        height = (1 + EPSILON) ** gamma - EPSILON**gamma
+        return ((1 - index + EPSILON) ** gamma - EPSILON**gamma) / height
 
     return over_regions(loop, value, weight, per_image)
 
@@ -225,6 +226,8 @@ VARIANTS = [
     ("hardness_dice", {"hardness": 0.9, "per_image": True}),
     ("tversky", {"alpha": 0.8, "beta": 0.1}),
     ("tversky", {"gamma": 0.75}),
+    ("tversky", {"gamma": 0.1}),
+    ("tversky", {"gamma": 2.0}),
     ("cldice", {"iterations": 1}),
     ("focal", {"alpha": 0.99, "gamma": 0.5}),
     ("focal", {"alpha": (0.9, 0.2, 0.6), "gamma": 0.0}),
@@ -312,6 +315,18 @@ def test_the_gradient_is_that_of_finite_differences(name, options, kind, space):
         return LOSSES[name][0](pixels, **options)
 
     assert torch.autograd.gradcheck(loss, torch.tensor(logits, requires_grad=True))
+
+
+@pytest.mark.parametrize("gamma", [0.1, 0.5, 0.75, 1.0, 4 / 3, 10.0])
+def test_the_exponent_of_tversky_leaves_a_full_miss_and_a_full_hit_alone(gamma):
+    """(1 - T)^gamma itself at both ends: a miss costs nearly 1 whatever the exponent."""
+    target = torch.ones(1, 1, 10, 10)
+    for answer, index in ((-1e4, 1 / (0.7 * 100 + 1)), (1e4, 1.0)):
+        logits = torch.full_like(target, answer).requires_grad_()
+        value = overlap.tversky(Pixels(logits, target), gamma=gamma)
+        assert float(value.detach()) == pytest.approx((1 - index) ** gamma, abs=2e-3, rel=0)
+        value.backward()
+        assert logits.grad.isfinite().all()
 
 
 def test_margins_keep_their_precision_where_the_softmax_loses_it():

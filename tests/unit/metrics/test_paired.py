@@ -21,8 +21,10 @@ def test_direction_decides_who_is_better():
     assert (down.verdict, down.num_first_better, down.effect) == ("first", 6, -1)
     assert down.difference == pytest.approx(1.25)  # still second - first
     # Nearer to zero from either side.
-    signed = paired_difference([-0.4, 0.3, 0.5, -0.6], [0.1, -0.1, 0.2, 0.1], better="zero")
-    assert (signed.verdict, signed.num_second_better) == ("second", 4)
+    signed = paired_difference(
+        [-0.4, 0.3, 0.5, -0.6, 0.5, -0.4], [0.1, -0.1, 0.2, 0.1, 0.1, 0.15], better="zero"
+    )
+    assert (signed.verdict, signed.num_second_better) == ("second", 6)
     assert signed.mean_first == pytest.approx(0.45)
     assert signed.difference == pytest.approx(-0.325)
 
@@ -72,11 +74,31 @@ def test_too_few_cases_say_nothing():
         paired_difference([1, 2], [1])
 
 
+@pytest.mark.parametrize("better", ["high", "low"])
+def test_a_few_pairs_of_one_sign_call_no_winner(better):
+    """Their bootstrap interval always leaves out 0; Wilcoxon's p is 0.06 at best with five."""
+    assert paired_difference([0.8, 0.8], [0.801, 0.802]).verdict == "none"
+    first = np.linspace(0.5, 0.9, 6)
+    second = first + np.linspace(0.01, 0.02, 6)
+    five = paired_difference(first[:5], second[:5], better=better)
+    assert five.low > 0
+    assert (five.verdict, five.is_too_few, five.p_value) == ("none", True, 1 / 16)
+    six = paired_difference(first, second, better=better)
+    assert six.p_value < 0.05
+    assert (six.verdict, six.is_too_few) == ("second" if better == "high" else "first", False)
+    # Twenty cases of five subjects are five; undefined cases and their subjects are none.
+    many, groups = first.repeat(4)[:20], [str(number // 4) for number in range(20)]
+    grouped = paired_difference(many, many + 0.01, groups=groups)
+    assert (grouped.num_units, grouped.verdict) == (5, "none")
+    gone = paired_difference([*first[:5], NAN], second, better=better)
+    assert (gone.num_units, gone.verdict) == (5, "none")
+
+
 def test_twelve_copies_of_a_subject_are_one_subject():
     """Repeating every case must not make the interval narrower where cases are grouped."""
-    first = np.array([0.5, 0.6, 0.7, 0.8])
-    second = first + np.array([0.02, -0.01, 0.03, 0.01])
-    groups = [name for name in "abcd" for _ in range(12)]
+    first = np.array([0.5, 0.6, 0.7, 0.8, 0.85, 0.9])
+    second = first + np.array([0.02, -0.01, 0.03, 0.01, -0.02, 0.02])
+    groups = [name for name in "abcdef" for _ in range(12)]
     plain = paired_difference(first, second)
     naive = paired_difference(first.repeat(12), second.repeat(12))
     grouped = paired_difference(first.repeat(12), second.repeat(12), groups=groups)
@@ -84,7 +106,7 @@ def test_twelve_copies_of_a_subject_are_one_subject():
     assert (plain.verdict, grouped.verdict) == ("none", "none")
     assert [grouped.low, grouped.high] == pytest.approx([plain.low, plain.high], abs=1e-3)
     assert grouped.p_value == pytest.approx(plain.p_value)
-    assert (grouped.num_cases, grouped.num_groups) == (48, 4)
+    assert (grouped.num_cases, grouped.num_groups) == (72, 6)
 
 
 def test_without_a_difference_it_is_seldom_claimed():

@@ -3,7 +3,6 @@
 The numbers of the recipe are tuned by measurement and not pinned here; relations are.
 """
 
-import dataclasses
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -11,16 +10,6 @@ from pathlib import Path
 import pytest
 
 from ushape.config.load import config_tree, known_keys, read_assignments
-from ushape.config.schema import (
-    AugmentConfig,
-    DataConfig,
-    OptimizerConfig,
-    PreprocessConfig,
-    RunConfig,
-    ScheduleConfig,
-    TilingConfig,
-    TrainConfig,
-)
 from ushape.device import DeviceFacts
 from ushape.errors import ConfigError, UshapeError
 from ushape.labels import choose_labels
@@ -95,34 +84,21 @@ def test_every_setting_is_decided():
     assert set(written) == set(known_keys())
 
 
-DEFAULTS = {
-    field.name: field.default_factory()
-    for field in dataclasses.fields(RunConfig)
-    if field.default_factory is not dataclasses.MISSING
-} | {
-    "data": DataConfig("", "", {}),
-    "preprocess": PreprocessConfig(1),
-    "augment": AugmentConfig(),
-    "optimizer": OptimizerConfig(),
-    "schedule": ScheduleConfig(),
-    "train": TrainConfig(),
-    "tiling": TilingConfig((1, 1)),
-}
-GIVEN_BY_DATA = {"data.root", "data.labels", "data.validation", "model.in_channels", "patch.batch"}
-
-
 @pytest.mark.parametrize("model", [None, "unet_original", "unet_padding"])
 @pytest.mark.parametrize("device", [CPU, FAST_CPU, CUDA], ids=lambda d: f"{d.kind}-{d.precision}")
-def test_every_choice_has_a_reason_or_is_a_plain_default(model, device):
+def test_every_setting_has_a_reason_and_nothing_else_has(model, device):
     made = plan(Request(model=model, budget_s=600.0), device=device)
-    for section, value in config_tree(made.config).items():
-        for key, item in value.items() if isinstance(value, dict) else [(None, value)]:
-            name = f"{section}.{key}" if key else section
-            plain = getattr(DEFAULTS.get(section), key or "", None)
-            plain = list(plain) if isinstance(plain, tuple) else plain
-            has_reason = bool(made.reasons.get(name))
-            assert has_reason or item == plain or name in GIVEN_BY_DATA, name
-    assert set(made.reasons) <= set(known_keys())
+    assert [key for key in known_keys() if not made.reasons[key]] == []
+    assert set(made.reasons) - set(known_keys()) == {"augment"}, "the preset, beside its section"
+
+
+def test_the_reason_for_the_width_speaks_of_steps_where_those_are_asked_for():
+    by_time, by_steps = (
+        plan(asked).reasons["model.options"] for asked in (Request(), Request(steps=500))
+    )
+    assert "steps are asked for (500) and no time: " in by_steps
+    assert "in the usual 30m" in by_steps
+    assert "asked for" not in by_time
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ushape.config.load import config_tree, known_keys
-from ushape.config.schema import AugmentConfig
+from ushape.config.load import known_keys
 from ushape.data.augment import augment_preset
 from ushape.device import DeviceFacts
 from ushape.errors import ConfigError, ShapeError
@@ -173,6 +172,21 @@ def test_patch_and_network_follow_from_the_resampled_size():
         plan(volumes((64, 64, 64)), preprocess__spacing_mm=(1.0, 1.0, 1.0))
 
 
+def test_ct_beside_another_modality_is_told():
+    """Both channels get one normalisation, which was not said."""
+    two = replace(BODY_CT, channels=2, modality="other", intensities=BODY_CT.intensities * 2)
+    mixed = replace(two, channel_names=("CT_venous", "PET"))
+    found = plan(mixed)
+    assert found.config.preprocess.normalise == "zscore"
+    (told,) = [text for text in found.warnings if "channels" in text]
+    assert told.startswith("channels CT_venous, PET: one normalisation for all channels (zscore)")
+    chosen = plan(mixed, preprocess__normalise="ct")
+    assert len(chosen.config.preprocess.intensity) == 2
+    of_ct = replace(two, modality="ct", channel_names=("CT", "ct late"))
+    for silent in (chosen, plan(of_ct), plan(two), plan(replace(two, channel_names=("T1", "T2")))):
+        assert not any("channels" in text for text in silent.warnings)
+
+
 def test_ct_is_scaled_by_what_is_in_the_foreground():
     preprocess = plan(BODY_CT).config.preprocess
     assert preprocess.normalise == "ct"
@@ -287,7 +301,7 @@ def test_a_step_fits_the_memory(gib):
     assert config.patch.batch >= 2, "patches shrink before there is but one"
     assert not made.warnings
     if gib <= 2:
-        assert "GiB of memory" in made.reasons["patch.size"] + made.reasons["patch.batch"]
+        assert "GiB of memory holds" in made.reasons["patch.size"] + made.reasons["patch.batch"]
 
 
 def test_what_is_set_by_hand_beyond_the_memory_is_warned_of():
@@ -458,21 +472,14 @@ def test_augmentation_is_lighter_where_no_voxel_is_seen_twice():
     assert [made.config.augment.rotation_degrees for made in (brief, hours)] == [15.0, 30.0]
     long = plan(replace(data, case_ids=data.case_ids[:2]), replace(QUARTER, budget_s=1e6))
     assert long.config.augment.rotation_degrees > usual.config.augment.rotation_degrees
-    assert "passes" in light.reasons["augment.rotation_probability"]
+    assert "preset light: only 0." in light.reasons["augment"]
+    assert light.reasons["augment.rotation_probability"] == "off in preset light"
 
 
-def test_every_choice_for_volumes_has_a_reason_or_is_a_plain_default():
-    plain = vars(AugmentConfig())
+def test_every_setting_of_volumes_has_a_reason():
     for data, device in itertools.product((HIPPOCAMPUS, BODY_CT, MEMBRANE_STACK), (CPU, CUDA)):
         made = plan(data, device=device)
-        assert set(made.reasons) <= set(known_keys())
-        for key, value in config_tree(made.config)["augment"].items():
-            assert made.reasons.get(f"augment.{key}") or value == plain[key], key
-        for key in ("model.name", "model.options", "patch.size", "patch.batch", "loss"):
-            assert made.reasons[key]
-        for key in ("size", "tile_size", "overlap_fraction", "mirror"):
-            section = "patch" if key == "size" else "tiling"
-            assert made.reasons[f"{section}.{key}"], key
+        assert [key for key in known_keys() if not made.reasons[key]] == []
 
 
 # ---------------------------------------------------------------- few cases
@@ -484,6 +491,8 @@ def test_few_cases_give_a_plan_and_a_warning(number):
     made = plan(data)
     assert f"only {number} case" in made.warnings[0]
     assert made.warnings[0] in made.reasons["data.validation"]
+    assert ("1 to validate on says little" in made.warnings[0]) is (number > 1)
+    assert ("look at its predictions of other images" in made.warnings[0]) is (number == 1)
     assert made.config.patch.size
     assert (made.split.val == ()) is (number == 1)
 
@@ -514,7 +523,8 @@ def test_a_preset_asked_for_replaces_the_planned_one_but_bodies_keep_their_sides
     strong = augment_preset("strong", spatial_dims=3)
     assert body.config.augment == replace(strong, flip=False, right_angles=False)
     assert stack.config.augment.flip
-    assert "as asked" in body.reasons["augment.elastic_probability"]
+    assert body.reasons["augment"] == "preset strong: as asked"
+    assert body.reasons["augment.elastic_probability"] == "preset strong"
     assert by_hand == replace(body.config.augment, noise=0.5)
     with pytest.raises(ConfigError, match="did you mean 'strong'"):
         plan(HIPPOCAMPUS, replace(QUARTER, augment="stron"))

@@ -163,6 +163,32 @@ def test_distance_mode_grades_the_class_itself(kind):
         torch.testing.assert_close(graded[0, 0, :, 3], 1 - wanted)
 
 
+@pytest.mark.parametrize("mode", ["blurred", "distance"])
+def test_lines_of_volumes_are_graded_by_the_spacing_of_the_patches(mode):
+    labels = table(2)
+    target = torch.zeros(1, 1, 9, 17, 9)
+    target[:, :, 4, 8] = 1
+    lines = LinesConfig(("c1",), mode, (2.0,))
+    changed, extra = grade_lines(target, labels, lines, spacing=(4.0, 1.0, 1.0))
+    graded = changed if extra is None else extra
+    column = graded[0, 0, :, :, 4]
+    torch.testing.assert_close(column[5, 8], column[4, 12])  # 4 mm either way
+
+
+def test_a_batch_of_volumes_knows_the_spacing_of_its_cases():
+    lines = LinesConfig(("c1",), sigma=(2.0,))
+    settings = replace(config(2, lines=lines), patch=PatchConfig((16, 16, 16), 1))
+    thin = np.zeros((20, 20, 20), np.uint8)
+    thin[::7, ::5] = 1
+    image = np.zeros((1, *thin.shape), np.float32)
+    case = Sample("a", image, thin, spacing_mm=(4.0, 1.0, 1.0))
+    geometry = geometry_of(make_spec("unet_padding", spatial_dims=3, levels=3))
+    asked = {"labels": table(2), "step": 0, "rank": 0, "device": CPU}
+    batch = make_batch([case], settings, geometry, **asked)
+    assert torch.equal(batch.graded, blurred_lines(batch.target, (2.0,), spacing=(4.0, 1.0, 1.0)))
+    assert not torch.equal(batch.graded, blurred_lines(batch.target, (2.0,)))
+
+
 def test_the_loss_of_graded_lines_stands_beside_that_of_the_classes():
     lines = LinesConfig(("c1",), sigma=(0.8, 2.6), weight=2.0)
     settings = config(3, lines=lines)

@@ -138,6 +138,68 @@ def test_the_loss_is_that_of_the_fine_head_on_the_cuts_times_its_weight():
     torch.testing.assert_close(values[1.0].total, expected)
 
 
+def weighted_samples(dims=2):
+    (sample,) = samples(dims)
+    return [replace(sample, weight=1 + 9 * (sample.target == 2).astype(np.float32))]
+
+
+@pytest.mark.parametrize("kind", ["square", "mask"])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_pixel_weights_are_cut_where_the_target_is(dims, kind):
+    config = config_of(dims, augment=STILL, kind=kind)
+    second = SecondPass(config, TABLE, weighted_samples(dims))
+    geometry = geometry_of(make_spec("unet_fine_grained", spatial_dims=dims, levels=3))
+    asked = {"labels": TABLE, "step": 1, "rank": 0, "device": CPU}
+    batch = make_fine_batch(weighted_samples(dims), second.objects, config, geometry, **asked)
+    assert batch.weight.shape == batch.target.shape
+    assert batch.weight.min() == pytest.approx(1), "also where kind mask blanks the image"
+    # The weights are linear in a mask that is also the image: both are resized alike.
+    torch.testing.assert_close(
+        batch.weight[batch.mask], 1 + 9 * batch.images[batch.mask], atol=1e-5, rtol=1e-5
+    )
+    assert ((batch.weight > 5.5) != (batch.target > 0.5)).float().mean() < 0.02
+    assert fine_batch(config, dims).weight is None
+
+
+def test_a_weight_map_counts_in_the_loss_of_the_second_pass():
+    config = config_of(loss="bce")
+    second = SecondPass(config, TABLE, weighted_samples())
+    network = network_of()
+    first = network(torch.randn(2, 1, 32, 32))
+    found = loss_of(second, network, first).total
+    geometry = geometry_of(make_spec("unet_fine_grained", levels=3))
+    asked = {"labels": TABLE, "step": 0, "rank": 0, "device": CPU}
+    batch = make_fine_batch(weighted_samples(), second.objects, config, geometry, **asked)
+    logits = network_of()(batch.images).auxiliary[0].detach().double()
+    target, counts = batch.target.double(), (batch.weight * batch.mask).double()
+    cost = -target * torch.log(torch.sigmoid(logits))
+    cost -= (1 - target) * torch.log(1 - torch.sigmoid(logits))
+    expected = (counts * cost).sum() / counts.sum()
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-6)
+    plain = loss_of(SecondPass(config, TABLE, samples()), network_of(), first).total
+    assert abs(plain - found) > 0.01
+
+
+def test_two_ranks_with_a_sum_over_both_have_the_loss_of_all_cuts():
+    second = SecondPass(config_of(loss="dice"), TABLE, samples())
+    first = network_of()(torch.randn(2, 1, 32, 32))
+    sums = []  # one term of one head: one sum a rank
+    for rank in (0, 1):
+        loss_of(second, network_of(), first, rank=rank, reduce=lambda t: sums.append(t) or t)
+    ranks = [
+        loss_of(second, network_of(), first, rank=rank, reduce=lambda t: sums[0] + sums[1]).total
+        for rank in (0, 1)
+    ]
+    batches = [fine_batch(config_of(), step=0, rank=rank) for rank in (0, 1)]
+    logits = torch.cat([network_of()(batch.images).auxiliary[0] for batch in batches])
+    target, mask = (torch.cat([getattr(b, key) for b in batches]) for key in ("target", "mask"))
+    whole = second.loss(logits, target, mask=mask).total
+    assert len(sums) == 2
+    torch.testing.assert_close(ranks, [whole, whole])
+    alone = [loss_of(second, network_of(), first, rank=rank).total for rank in (0, 1)]
+    assert abs(sum(alone) / 2 - whole) > 1e-4
+
+
 def test_void_pixels_have_no_gradient():
     config = config_of(kind="mask", loss="dice + bce")
     batch = fine_batch(config)
@@ -193,6 +255,6 @@ def test_what_the_second_pass_does_not_see_is_told():
     second = SecondPass(config_of(), TABLE, samples())
     assert second.notes == ()
     few = SecondPass(config_of(most_regions=1), TABLE, samples())
-    assert "1 training cases have 1 objects of disc or more" in few.notes[0]
+    assert "1 training case with 1 object of disc or more" in few.notes[0]
     empty = [replace(samples()[0], target=np.zeros((48, 48), np.uint8))]
     assert "no training case holds disc" in SecondPass(config_of(), TABLE, empty).notes[0]

@@ -69,12 +69,16 @@ def class_numbers(source: Source, *, has_void: bool) -> Numbers:
 
 
 def _region_numbers(source: Source) -> Numbers:
-    """List regions, large before small: nnU-Net paints the later ones over the earlier."""
+    """List regions and classes in the order in which nnU-Net paints them over each other.
+
+    That is the order of the source, else large regions before small, then the labels.
+    """
     place = {name: number for number, name in enumerate(source.names)}
-    numbers: Numbers = {source.names[0]: 0}
-    for name, parts in sorted(source.regions.items(), key=lambda item: -len(item[1])):
-        numbers[name] = [place[part] for part in parts]
-    return numbers | {name: place[name] for name in source.names[1:]}
+    regions = sorted(source.regions.items(), key=lambda item: -len(item[1]))
+    listed: Numbers = {name: [place[part] for part in parts] for name, parts in regions}
+    listed |= {n: place[n] for n in source.names[1:] if n not in source.parts_only}
+    order = source.order or listed
+    return {source.names[0]: 0} | {name: listed[name] for name in order}
 
 
 def write_dataset_json(
@@ -103,11 +107,17 @@ def write_dataset_json(
     if to == "nnunet":
         content["file_ending"] = ending
         if source.regions:
-            regions = [value for name, value in labels.items() if name != "ignore"][1:]
-            order = [value[0] if isinstance(value, list) else value for value in regions]
-            content["regions_class_order"] = order
+            content["regions_class_order"] = _painted(source, labels)
     write_json(out / "dataset.json", content)
     return labels
+
+
+def _painted(source: Source, labels: Numbers) -> list[int]:
+    """List what each region and class paints, as the source says, else its first label."""
+    if source.order:
+        return list(source.order.values())
+    listed = [value for name, value in labels.items() if name != "ignore"][1:]
+    return [value[0] if isinstance(value, list) else value for value in listed]
 
 
 def _decathlon(

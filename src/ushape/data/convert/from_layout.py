@@ -24,15 +24,14 @@ from ushape.data.convert.source import (
 from ushape.data.io import (
     Grid,
     LabelVolume,
-    check_same_grid,
     read_header,
     read_label_volume,
 )
-from ushape.data.layouts import CaseFiles, Layout, Problem, find_cases
+from ushape.data.label_grid import ImagePlace
+from ushape.data.layouts import CaseFiles, Layout, Problem, find_cases, list_problems
 from ushape.data.masks import CaseMasks, read_masks
 from ushape.errors import ConfigError, DataError, unknown_name
-from ushape.labels import LabelTable, LabelWish, choose_labels, choose_masks
-from ushape.sizes import format_size
+from ushape.labels import LabelTable, LabelWish, choose_labels, choose_masks, join_wishes
 
 
 def read_layout(root: Path, wish: ConvertWish, progress: Progress) -> Source:
@@ -55,12 +54,13 @@ def take_layout(layout: Layout, wish: ConvertWish, progress: Progress = silent) 
         DataError: No label can be read.
         ConfigError: The wish does not fit the labels.
     """
-    said = _label_wish(layout, wish)
+    said = LabelWish(wish.foreground, wish.labels, None, wish.ignore, wish.regions)
+    joined = join_wishes(said, layout.wish)
     problems = list(layout.problems)
     cases, counts = [], []
     for done, files in enumerate(layout.cases, start=1):
         image = _image(files, layout)
-        found = _survey(files, image, said.ignore)
+        found = _survey(files, image, joined.ignore)
         if isinstance(found, Problem):
             problems.append(found)
         else:
@@ -68,9 +68,14 @@ def take_layout(layout: Layout, wish: ConvertWish, progress: Progress = silent) 
             counts.append(found)
         progress(done, len(layout.cases))
     if not counts:
-        listing = "; ".join(str(problem) for problem in problems[:5])
+        listing = list_problems(problems)
         raise DataError(f"{layout.root}: no label can be read. {listing or 'No case has labels'}")
-    table = _table(counts, said, wish)
+    pooled: Counter[int] = Counter()
+    for each in counts:
+        pooled.update(each.values)
+    if pooled:  # a file beside the data may name values that no label has; a person may not
+        joined = join_wishes(said, layout.wish, pooled)
+    table = _table(counts, pooled, joined)
     form: LabelForm = wish.form or ("multilabel" if table.is_overlapping else "multiclass")
     return Source(
         layout.name,
@@ -89,7 +94,9 @@ def take_layout(layout: Layout, wish: ConvertWish, progress: Progress = silent) 
         form,
         tuple(problems),
         wish.channels or layout.channel_names,
-        _regions(said, table),
+        _regions(joined, table),
+        joined.parts_only,
+        _order(joined, table),
     )
 
 
@@ -102,18 +109,6 @@ class _Counts:
         self.mask_names = masks.names if masks else ()
         depth = masks.masks.sum(axis=0) if masks else np.zeros(1)
         self.num_marked, self.num_overlap = int((depth > 0).sum()), int((depth > 1).sum())
-
-
-def _label_wish(layout: Layout, wish: ConvertWish) -> LabelWish:
-    """Join what a file beside the data says with what a person says, who wins."""
-    told = layout.wish or LabelWish()
-    return LabelWish(
-        wish.foreground or told.foreground,
-        wish.labels or told.names,
-        None,
-        told.ignore if wish.ignore is None else wish.ignore,
-        wish.regions or told.regions,
-    )
 
 
 def _regions(said: LabelWish, table: LabelTable) -> dict[str, tuple[str, ...]]:
@@ -133,13 +128,24 @@ def _regions(said: LabelWish, table: LabelTable) -> dict[str, tuple[str, ...]]:
     return regions
 
 
+def _order(joined: LabelWish, table: LabelTable) -> dict[str, int]:
+    """Say which class numbers the classes paint, in the order of painting.
+
+    Empty where this is not known: a class was left out that painted last.
+    """
+    numbers = {value: number for number, value in enumerate(table.values)}
+    if not set(joined.order.values()) <= set(numbers):
+        return {}
+    return {name: numbers[value] for name, value in joined.order.items()}
+
+
 def _survey(files: CaseFiles, image: ImageFiles, ignore: int | None) -> _Counts | Problem:
     """Count the values of one case's labels."""
     if not files.label_paths:
         return Problem(files.image, "no label: left out", "error")
     try:
-        size = image.look().grid.size
-        masks = None if files.planes else read_masks(files, size, ignore=ignore)
+        place = _place(files, image.look().grid)
+        masks = None if files.planes else read_masks(files, place, ignore=ignore)
         if masks is not None:
             return _Counts({}, masks, color=False)
         label = _load_values(files)
@@ -151,7 +157,7 @@ def _survey(files: CaseFiles, image: ImageFiles, ignore: int | None) -> _Counts 
         return Problem(files.label_paths[0], str(error), "error")
 
 
-def _table(counts: list[_Counts], said: LabelWish, wish: ConvertWish) -> LabelTable:
+def _table(counts: list[_Counts], pooled: Mapping[int, int], joined: LabelWish) -> LabelTable:
     """Decide the classes, without regions: those are made of classes."""
     names = Counter(each.mask_names for each in counts)
     (usual, _), *others = names.most_common()
@@ -160,24 +166,22 @@ def _table(counts: list[_Counts], said: LabelWish, wish: ConvertWish) -> LabelTa
             f"labels are of several kinds: masks {', '.join(usual) or 'none'} in "
             f"{names[usual]} cases, other masks or values in {sum(n for _, n in others)}"
         )
-    plain = replace(said, regions={})
+    plain = replace(joined, regions={})
     if usual:
         overlap = sum(each.num_overlap for each in counts)
         share = overlap / max(sum(each.num_marked for each in counts), 1)
         return choose_masks(usual, form="folders", overlap_fraction=share, wish=plain)
-    pooled: Counter[int] = Counter()
-    for each in counts:
-        pooled.update(each.values)
-    # A file beside the data may name values that no label has; a person may not.
-    known = {n: v for n, v in (said.names or {}).items() if v in pooled or wish.labels}
-    ignore = said.ignore if said.ignore in pooled or wish.ignore is not None else None
-    return choose_labels(
+    table = choose_labels(
         dict(sorted(pooled.items())),
         is_color=any(each.is_color for each in counts),
-        foreground=said.foreground,
-        names=known or None,
-        ignore=ignore,
+        foreground=joined.foreground,
+        names=joined.names,
+        ignore=joined.ignore,
     )
+    if sorted(table.values) == list(range(len(table.values))) and table.values[0] == 0:
+        by_value = sorted(table.classes, key=lambda entry: entry.value)
+        return replace(table, classes=tuple(by_value))  # numbers without gaps stay as they are
+    return table
 
 
 def _image(files: CaseFiles, layout: Layout) -> ImageFiles:
@@ -209,6 +213,11 @@ def _load_values(files: CaseFiles) -> LabelVolume:
     )
 
 
+def _place(files: CaseFiles, grid: Grid) -> ImagePlace:
+    tool = "a tool of your choice: nothing is aligned here"
+    return ImagePlace(grid, str(files.image), spacing_mm=files.spacing_mm, aligning=tool)
+
+
 def _read_label(
     files: CaseFiles, table: LabelTable, form: LabelForm, grid: Grid
 ) -> tuple[Label, tuple[str, ...]]:
@@ -217,7 +226,8 @@ def _read_label(
     Raises:
         DataError: They cannot be read, or lie elsewhere.
     """
-    masks = None if files.planes else read_masks(files, grid.size, ignore=table.ignore)
+    place = _place(files, grid)
+    masks = None if files.planes else read_masks(files, place, ignore=table.ignore)
     if masks is not None and form == "multilabel":
         return Label(None, masks.masks, masks.void), ()
     if masks is not None:
@@ -225,17 +235,11 @@ def _read_label(
         for number, mask in enumerate(masks.masks, start=1):
             values[mask] = number
         return Label(values, None, masks.void), ()
-    label = _load_values(files)
-    if label.grid.size != grid.size:
-        raise DataError(
-            f"the label has {format_size(label.grid.size)} pixels, its image "
-            f"{format_size(grid.size)}: both must have the same size"
-        )
-    check_same_grid(LabelVolume(label.values, grid, files.image), label)
+    label = place.lay(_load_values(files))
     numbers = {value: k for k, entry in enumerate(table.classes) for value in entry.members}
     if table.ignore is not None:
         numbers[table.ignore] = VOID
-    values = _translate(label.values, numbers)
+    values = _translate(label, numbers)
     void = values == VOID
     values = np.where(void, 0, values)
     label_void = void if void.any() else None

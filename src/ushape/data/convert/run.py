@@ -25,7 +25,7 @@ from ushape.data.convert.write import (
     common_ending,
     write_case,
 )
-from ushape.data.layouts import Layout, Problem
+from ushape.data.layouts import Layout, Problem, list_problems
 from ushape.errors import DataError
 from ushape.files import make_folder, write_text
 
@@ -188,7 +188,7 @@ def _convert(
             problems.append(_problem(case, error))
         progress(done, len(cases))
     if not written:
-        listing = "; ".join(str(p) for p in problems if p.severity == "error")[:1000]
+        listing = list_problems([p for p in problems if p.severity == "error"])
         raise DataError(f"no case can be converted. {listing or 'There is none'}")
     labels = write_dataset_json(out, to, source, written, ending, channels)
     kept = [case for case in cases if case.id in written]
@@ -259,8 +259,11 @@ def _kind(look: Look) -> tuple[int, int]:
 def _problem(case: SourceCase, error: DataError) -> Problem:
     """Say what is wrong with a case, and with which of its files."""
     text = str(error)
+    if text.startswith(f"{case.file} does not lie"):  # on the grid of the image, named behind it
+        return Problem(case.file, text.replace(str(case.file), "the label", 1), "error")
     path = next((each for each in case.image.paths if str(each) in text), case.file)
-    return Problem(path, text.removeprefix(f"cannot read {path}: "), "error")
+    text = text.removeprefix(f"cannot read {path}: ").removeprefix(f"{path}: ")
+    return Problem(path, text, "error")
 
 
 def _with_void(case: SourceCase, label: Label, void: int) -> Label:

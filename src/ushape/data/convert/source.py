@@ -164,6 +164,9 @@ class Source:
         problems: Cases that are no use (errors), and oddities (warnings).
         channels: Names of the image's channels, where the source knows them.
         regions: Classes made of others: name -> names.
+        parts_only: Classes that are parts of regions only, and are not told as classes.
+        order: By class or region, in the order in which they are painted over each other, the
+            class number that each paints; empty where the source does not say.
     """
 
     kind: str
@@ -173,6 +176,8 @@ class Source:
     problems: tuple[Problem, ...] = ()
     channels: tuple[str, ...] = ()
     regions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    parts_only: tuple[str, ...] = ()
+    order: Mapping[str, int] = field(default_factory=dict)
 
 
 def number_classes(found: Sequence[str], labels: Mapping[str, int] | None) -> tuple[str, ...]:

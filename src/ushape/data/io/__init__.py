@@ -17,7 +17,7 @@ from ushape.data.io.decode import PICTURE_SUFFIXES
 from ushape.data.io.dicom import is_dicom
 from ushape.data.io.formats import READ_FORMATS, format_of, stem_of, suffix_of
 from ushape.data.io.grid import Grid, check_same_grid
-from ushape.data.io.orientation import Turn, canonical_turn, to_canonical
+from ushape.data.io.orientation import Turn, canonical_turn, to_canonical, turn_onto, turned_onto
 from ushape.data.io.read import LabelPicture, read_image, read_label
 from ushape.data.io.volume import Header, LabelVolume, Volume
 from ushape.data.io.volume_write import (
@@ -60,6 +60,8 @@ __all__ = [
     "stem_of",
     "suffix_of",
     "to_canonical",
+    "turn_onto",
+    "turned_onto",
     "write_label",
     "write_label_volume",
     "write_probabilities",

@@ -151,6 +151,7 @@ def check_same_grid(
     label: Placed,
     tolerance_voxels: float = SAME_VOXELS,
     *,
+    what: str = "label",
     aligning: str = "--align",
 ) -> None:
     """Refuse two files whose voxels do not lie at the same places.
@@ -159,6 +160,7 @@ def check_same_grid(
         image: The one that is right.
         label: The other.
         tolerance_voxels: How far voxels may be apart, in edges of a voxel.
+        what: The second is, such as `label`.
         aligning: What a person can say to have the second resampled.
 
     Raises:
@@ -172,7 +174,7 @@ def check_same_grid(
         shift = f"; voxels lie up to {mine.shift_voxels(its):.3g} voxel edges apart"
     raise DataError(
         f"{label.name} does not lie on the grid of {image.name}: {its.difference(mine)} "
-        f"(z y x){shift}; give the label of this image, or resample it with {aligning}"
+        f"(z y x){shift}; give the {what} of this image, or resample it with {aligning}"
     )
 
 

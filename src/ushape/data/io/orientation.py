@@ -1,4 +1,4 @@
-"""Bring every scan to one order of axes by exchanging and flipping them; nothing is resampled.
+"""Bring scans to one order of axes, and labels to that of their scan; nothing is resampled.
 
 Canonical is z y x to superior, posterior, left (`Grid.orientation` = "SPL"), the order of axial
 DICOM slices. An oblique scan is brought to the nearest such order and keeps its oblique direction.
@@ -7,13 +7,13 @@ DICOM slices. An oblique scan is brought to the nearest such order and keeps its
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ushape.data.io.grid import Grid
-from ushape.data.io.volume import Values, Volume
+from ushape.data.io.volume import LabelVolume, Values, Volume
 from ushape.errors import ShapeError
 
 
@@ -91,9 +91,46 @@ def canonical_turn(grid: Grid) -> Turn:
         key=lambda axes: round(sum(abs(direction[row, axis]) for row, axis in enumerate(axes)), 6),
     )
     flips = tuple(bool(direction[row, axis] < 0) for row, axis in enumerate(order))
-    matrix = direction[:, order] * [-1.0 if flip else 1.0 for flip in flips]
+    return _turn(grid, tuple(order), flips)
+
+
+def turn_onto(grid: Grid, wanted: Grid) -> Turn | None:
+    """Find the turn that brings the voxels of a grid to where another grid has them.
+
+    Returns:
+        None where exchanging and flipping axes does not do it, or one does not tell its spacing.
+    """
+    if grid.spatial_dims != wanted.spatial_dims or None in (grid.spacing_mm, wanted.spacing_mm):
+        return None
+    cosines = np.asarray(grid.direction).T @ np.asarray(wanted.direction)  # old axis, new axis
+    order = tuple(int(axis) for axis in np.argmax(np.abs(cosines), axis=0))
+    if len(set(order)) < len(order):
+        return None
+    flips = tuple(bool(cosines[axis, new] < 0) for new, axis in enumerate(order))
+    turn = _turn(grid, order, flips)
+    return turn if wanted.is_same(turn.new) else None
+
+
+def turned_onto(label: LabelVolume, wanted: Grid) -> LabelVolume:
+    """Turn a label to the order of axes of its image, where it has the same voxels in another one.
+
+    So it is with a DICOM series and the NIfTI label made from it: slices in reverse order.
+
+    Returns:
+        The label with its axes exchanged and flipped; itself where it lies as it should, or
+        elsewhere: the caller compares the grids.
+    """
+    turn = None if wanted.is_same(label.grid) else turn_onto(label.grid, wanted)
+    if turn is None:
+        return label
+    return replace(label, values=turn.apply(label.values), grid=turn.new)
+
+
+def _turn(grid: Grid, order: tuple[int, ...], flips: tuple[bool, ...]) -> Turn:
+    """Say what exchanging and flipping axes makes of a grid."""
+    matrix = np.asarray(grid.direction)[:, order] * [-1.0 if flip else 1.0 for flip in flips]
     corner = [grid.size[axis] - 1 if flip else 0 for axis, flip in zip(order, flips, strict=True)]
-    index = np.zeros(dims)
+    index = np.zeros(grid.spatial_dims)
     index[list(order)] = corner
     new = Grid.of(
         [grid.size[axis] for axis in order],
@@ -101,7 +138,7 @@ def canonical_turn(grid: Grid) -> Turn:
         grid.positions_mm(index[np.newaxis])[0],
         matrix,
     )
-    return Turn(tuple(order), flips, grid, new)
+    return Turn(order, flips, grid, new)
 
 
 def _check(values: Values, grid: Grid) -> None:

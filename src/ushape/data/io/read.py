@@ -23,11 +23,13 @@ class LabelPicture:
         values: Shape (y, x), an integer type, never negative; packed 0xRRGGBB for colours.
         is_color: The values are packed colours.
         num_channels: 3 when the file stores colours, even if all of them are grey; else 1.
+        palette: Of a palette file, packed colours by index; the values are indices. Else empty.
     """
 
     values: np.ndarray[Any, Any]
     is_color: bool
     num_channels: int = 1
+    palette: tuple[int, ...] = ()
 
 
 def read_image(path: str | Path) -> np.ndarray[Any, Any]:
@@ -98,11 +100,17 @@ def read_label(path: str | Path, *, is_color: bool | None = None) -> LabelPictur
             path, "the label has colours, the other labels are grey", "save all labels in one way"
         )
     if not is_color:
-        return LabelPicture(values[..., 0].copy(), False, num_channels)
+        return LabelPicture(values[..., 0].copy(), False, num_channels, _packed(raster.palette))
     if int(values.max()) > 255:
         raise unreadable(path, "its colours have 16 bit", "save the label with 8 bit a channel")
     red, green, blue = np.moveaxis(values.astype(np.int32), -1, 0)
     return LabelPicture((red << 16) | (green << 8) | blue, True, num_channels)
+
+
+def _packed(palette: np.ndarray[Any, Any] | None) -> tuple[int, ...]:
+    if palette is None:
+        return ()
+    return tuple(int(color) for color in palette.astype(np.int64) @ (1 << 16, 1 << 8, 1))
 
 
 def _finite_float32(path: Path, samples: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

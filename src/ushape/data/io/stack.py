@@ -16,7 +16,8 @@ from PIL import Image
 from ushape.data.io.claims import DEFLATE_RATIO, check_claim, checked_grid, file_bytes
 from ushape.data.io.quiet import quietly
 from ushape.data.io.sniff import sniff, unreadable
-from ushape.data.io.tiff_spacing import Spacing, spacing_of
+from ushape.data.io.tiff_samples import holds_channels
+from ushape.data.io.tiff_spacing import Spacing, missing_edges, spacing_of
 from ushape.data.io.volume import Header, Source, Values
 from ushape.errors import DataError
 
@@ -42,8 +43,9 @@ def open_tiff(path: Path) -> Source | Spacing:
         series, page = tif.series[0], pages[0]
         is_single = len(pages) == len(tif.series) == 1
         if is_single and math.prod(series.shape) == math.prod(page.shape):
-            is_color = page.samplesperpixel in (1, 3) or len(page.extrasamples) == 1
-            if "Z" not in series.axes and is_color and page.imagedepth == 1:
+            is_known = page.samplesperpixel in (1, 3) or len(page.extrasamples) == 1
+            is_picture = is_known and not holds_channels(page) and page.imagedepth == 1
+            if "Z" not in series.axes and is_picture:
                 return spacing_of(tif)
         if len(tif.series) > 1 and len({(each.shape, each.dtype) for each in tif.series}) > 1:
             sizes = ", ".join(" x ".join(map(str, each.shape)) for each in tif.series[:4])
@@ -120,7 +122,10 @@ def _header(path: Path, tif: Any, series: Any) -> Header:
         [sizes[place] for place in ordered],
         [edges[place] for place in ordered] if len(edges) == len(space) else None,
     )
-    return Header(path, "TIFF stack", axes, shape, np.dtype(series.dtype).newbyteorder("="), grid)
+    missing = missing_edges(spacing, "".join(space[place] for place in ordered))
+    dtype = np.dtype(series.dtype).newbyteorder("=")
+    remarks = () if missing is None else (missing,)
+    return Header(path, "TIFF stack", axes, shape, dtype, grid, remarks)
 
 
 def _check_stored(path: Path, header: Header, series: Any) -> None:

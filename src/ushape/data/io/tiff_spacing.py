@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from ushape.data.io.sniff import unreadable
 
 UNITS_MM = {
     "pm": 1e-9, "picometer": 1e-9, "angstrom": 1e-7, "å": 1e-7, "a": 1e-7,
@@ -27,15 +30,37 @@ def spacing_of(tif: Any) -> Spacing:
 
     Args:
         tif: An open tifffile.TiffFile.
+
+    Raises:
+        DataError: A number there is none; the message names the field.
     """
+    path = Path(tif.filehandle.path)
     if tif.is_ome and tif.ome_metadata:
-        return _ome(tif.ome_metadata)
+        return _ome(path, tif.ome_metadata)
     if tif.is_imagej and tif.imagej_metadata:
-        return _imagej(tif.imagej_metadata, tif.pages[0].tags)
+        return _imagej(path, tif.imagej_metadata, tif.pages[0].tags)
     return {}
 
 
-def _ome(text: str) -> Spacing:
+def missing_edges(spacing: Spacing, axes: str) -> str | None:
+    """Say which edges of a voxel a file lacks where it tells others; None where all is told.
+
+    Args:
+        spacing: By axis letter, in mm.
+        axes: The letters of the spatial axes.
+    """
+    told = [axis for axis in axes if axis in spacing]
+    if len(told) in (0, len(axes)):
+        return None
+    edges = " x ".join(f"{spacing[axis]:g}" for axis in told)
+    lacking = ", ".join(axis for axis in axes if axis not in spacing)
+    return (
+        f"it tells the edges of a voxel along {', '.join(told)} ({edges} mm) but not along "
+        f"{lacking}: none is used; tell all in the column spacing_mm of a manifest.csv"
+    )
+
+
+def _ome(path: Path, text: str) -> Spacing:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         return {}  # entities could expand without bound, and OME has none
     try:
@@ -51,18 +76,31 @@ def _ome(text: str) -> Spacing:
         unit = pixels.get(f"PhysicalSize{axis.upper()}Unit", "µm")  # the default of the schema
         scale = UNITS_MM.get(unit.lower() if len(unit) > 1 else unit)
         if edge is not None and scale is not None:
-            found[axis] = float(edge) * scale
+            found[axis] = _number(path, f"PhysicalSize{axis.upper()}", edge, "OME") * scale
     return found
 
 
-def _imagej(metadata: Mapping[str, Any], tags: Any) -> Spacing:
+def _imagej(path: Path, metadata: Mapping[str, Any], tags: Any) -> Spacing:
     unit = str(metadata.get("unit", "")).strip().lower()
     scale = UNITS_MM.get(unit)
     if scale is None:  # "pixel", or nothing
         return {}
-    found = {"z": abs(float(metadata.get("spacing", 1.0))) * scale}  # ImageJ leaves out a 1
+    between = _number(path, "spacing", metadata.get("spacing", 1.0), "ImageJ")  # a 1 is left out
+    found = {"z": abs(between) * scale}
     for axis, name in (("x", "XResolution"), ("y", "YResolution")):
         tag = tags.get(name)
         if tag is not None and tag.value[0]:
             found[axis] = tag.value[1] / tag.value[0] * scale
     return found
+
+
+def _number(path: Path, field: str, value: Any, program: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        text = " ".join(str(value).split())[:40]
+        raise unreadable(
+            path,
+            f"{field} in its {program} metadata is {text!r}, which is no number",
+            "correct it, such as in Fiji under Image > Properties, and save it anew",
+        ) from error

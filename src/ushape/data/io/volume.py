@@ -111,12 +111,14 @@ class LabelVolume:
         grid: Where the voxels lie.
         path: Where it was read from.
         is_color: The values are packed colours 0xRRGGBB of a picture.
+        palette: Of a palette picture, packed colours by index; the values are indices. Else empty.
     """
 
     values: Values
     grid: Grid
     path: Path
     is_color: bool = False
+    palette: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:

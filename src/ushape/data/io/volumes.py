@@ -188,7 +188,8 @@ def _join(volumes: list[Volume]) -> Volume:
         raise unreadable(Path(), "no files are given", "give one file or more")
     first = volumes[0]
     for each in volumes[1:]:
-        check_same_grid(first, each, aligning="a tool of your choice: channels are not aligned")
+        tool = "a tool of your choice: channels are not aligned"
+        check_same_grid(first, each, what="channel", aligning=tool)
     kinds = {each.values.dtype for each in volumes}
     dtype = kinds.pop() if len(kinds) == 1 else np.dtype(np.float32)
     values = np.concatenate([each.values for each in volumes], dtype=dtype, casting="unsafe")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,20 @@ LABEL_SUFFIXES = (".png", ".tif", ".tiff")
 """Endings that labels can be written to: the formats that keep every value."""
 
 
-def write_label(path: str | Path, values: np.ndarray[Any, Any], *, is_color: bool = False) -> None:
+def write_label(
+    path: str | Path,
+    values: np.ndarray[Any, Any],
+    *,
+    is_color: bool = False,
+    palette: Sequence[int] = (),
+) -> None:
     """Write label values to a PNG or TIFF file.
 
     Args:
         path: The file; its ending chooses the format.
         values: Shape (y, x), integers of 0 or more; packed 0xRRGGBB when `is_color`.
         is_color: Write an RGB picture. Else 8 bit where that is enough, or 16 (TIFF: or 32).
+        palette: Packed colours by index: write a palette picture, where it has all the values.
 
     Raises:
         DataError: The values or the ending cannot be written without loss.
@@ -38,13 +46,18 @@ def write_label(path: str | Path, values: np.ndarray[Any, Any], *, is_color: boo
         )
     limit = 0xFFFFFF if is_color else 0xFFFF if suffix == ".png" else 0xFFFFFFFF
     pixels = _pixels(path, np.asarray(values), limit, is_color=is_color)
+    has_palette = not is_color and int(pixels.max()) < min(len(palette), 256)
+    colors = _unpacked(palette[:256]) if has_palette else None
     with atomic_path(path) as temporary:
         if suffix != ".png":
-            _write_tiff(temporary, pixels, photometric="rgb" if is_color else "minisblack")
+            _write_tiff(temporary, pixels, **_kind_of_tiff(colors, is_color=is_color))
             return
         # Encoded in memory first: Pillow's own writer hides why a disk refuses.
         buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, format="PNG")
+        picture = Image.fromarray(pixels)
+        if colors is not None:
+            picture.putpalette(colors.tobytes())
+        picture.save(buffer, format="PNG")
         temporary.write_bytes(buffer.getbuffer())
 
 
@@ -78,6 +91,21 @@ def write_probabilities(path: str | Path, probabilities: np.ndarray[Any, Any]) -
                     software="ushape",
                     metadata=None,
                 )
+
+
+def _unpacked(palette: Sequence[int]) -> np.ndarray[Any, Any]:
+    """Unpack colours to shape (n, 3)."""
+    packed = np.asarray(palette, np.uint32)
+    return np.stack([(packed >> shift) & 255 for shift in (16, 8, 0)], -1).astype(np.uint8)
+
+
+def _kind_of_tiff(colors: np.ndarray[Any, Any] | None, *, is_color: bool) -> dict[str, Any]:
+    """Say how pixels are meant; a TIFF file has 256 colours of 16 bits."""
+    if colors is None:
+        return {"photometric": "rgb" if is_color else "minisblack"}
+    table = np.zeros((3, 256), np.uint16)
+    table[:, : len(colors)] = colors.T.astype(np.uint16) * 257
+    return {"photometric": "palette", "colormap": table}
 
 
 def _write_tiff(path: Path, pixels: np.ndarray[Any, Any], **options: Any) -> None:

@@ -8,6 +8,7 @@ from ushape.data.layouts.cases import (
     Layout,
     Problem,
     Side,
+    list_problems,
     natural_key,
 )
 from ushape.data.layouts.class_masks import find_class_folders
@@ -34,5 +35,6 @@ __all__ = [
     "find_images",
     "find_inputs",
     "join_files",
+    "list_problems",
     "natural_key",
 ]

@@ -40,6 +40,7 @@ def find_case_folders(root: Path, endings: Collection[str]) -> Layout | None:
         decided = [each for each in folders if each.is_decided]
         if decided:
             _keep_names(decided)
+            _forget_names_of_series(decided)
             return _layout(root, folders, decided, sides)
     return None
 
@@ -52,6 +53,15 @@ def _keep_names(folders: Sequence[CaseFolder]) -> None:
         (name,) = plain
         for each in folders:
             each.images[name] = each.images.pop("")
+
+
+def _forget_names_of_series(folders: Sequence[CaseFolder]) -> None:
+    """Call the only series of every folder alike where archives gave each a name of its own."""
+    only = [next(iter(each.images.items())) for each in folders if len(each.images) == 1]
+    are_series = all(path.is_dir() and not has_ending(path, (".zarr",)) for _, path in only)
+    if len(only) == len(folders) and are_series and len({role for role, _ in only}) > 1:
+        for each, (_, path) in zip(folders, only, strict=True):
+            each.images = {"dicom": path}
 
 
 def why_not_case_folders(root: Path, endings: Collection[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -16,6 +16,11 @@ LAYOUT_KINDS = ("folders", "nnunet", "msd", "case-folders", "pairs", "manifest")
 """Of data sets: `images/ + labels/`; nnU-Net's raw data; the Medical Segmentation Decathlon; one
 folder a case; labels beside their images; a table of the files."""
 
+_MAX_NAMED = 3
+
+_VARYING = re.compile(r"[^ ]*[/\\][^ ]*|-?\d[\d.e+-]*")
+"""Parts of a message that are another in every case: paths and numbers."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -27,6 +32,27 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}"
+
+
+def list_problems(problems: Sequence[Problem], most: int = 5) -> str:
+    """Phrase problems in one line: the first of those alike, in full, and how many more there are.
+
+    Alike are messages that differ only in numbers and in words with a folder in them.
+
+    Args:
+        problems: In the order in which they are told.
+        most: Kinds of problems that are told.
+    """
+    kinds: dict[str, list[Problem]] = {}
+    for problem in problems:
+        kinds.setdefault(_VARYING.sub("#", problem.message), []).append(problem)
+    told = []
+    for first, *others in list(kinds.values())[:most]:
+        names = ", ".join(other.path.name for other in others[:_MAX_NAMED])
+        names += ", ..." if len(others) > _MAX_NAMED else ""
+        told.append(f"{first}" + (f" (and {len(others)} more: {names})" if others else ""))
+    num_more = sum(map(len, list(kinds.values())[most:]))
+    return "; ".join(told) + (f"; and {num_more} more" if num_more else "")
 
 
 class ClassMask(NamedTuple):

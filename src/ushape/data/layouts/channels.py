@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from ushape.data.io import split_channel
 from ushape.data.layouts.cases import Problem, natural_key
-from ushape.data.layouts.listing import by_name, split_name
+from ushape.data.layouts.listing import by_name
 
 Joined = tuple[dict[str, list[Path]], dict[str, tuple[Path, ...]], list[Problem]]
 """Case -> its first file, or two files where it is not known which one is meant; case -> all its
@@ -28,7 +29,7 @@ def join_numbered(
     problems: list[Problem] = []
     doubtful: dict[str, list[Path]] = {}
     for name, paths in images.items():
-        case, number = (name, None) if name in labels else split_name(paths[0])
+        case, number = (name, None) if name in labels else split_channel(f"{name}.nii")
         if number is not None and not is_certain and case not in labels:
             case, number = name, None
         if (number or 0) in numbered.setdefault(case, {}):

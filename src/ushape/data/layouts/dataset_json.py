@@ -7,7 +7,7 @@ Antonelli et al. 2022 and the files of the Decathlon's tasks.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,15 +63,16 @@ def describe(content: Any) -> Description:
         raise TypeError("it is no JSON object")
     channels: dict[str, Any] = content.get("channel_names") or content.get("modality") or {}
     names = [channels[key] for key in sorted(channels, key=int)]
-    wish = _wish(content["labels"]) if "labels" in content else None
+    order = content.get("regions_class_order")
+    wish = _wish(content["labels"], order) if "labels" in content else None
     is_decathlon = "tensorImageSize" in content or "modality" in content
     return Description(wish, tuple(str(name) for name in names), is_decathlon)
 
 
-def _wish(labels: Mapping[str, Any]) -> LabelWish:
+def _wish(labels: Mapping[str, Any], order: Sequence[Any] | None) -> LabelWish:
     """Turn labels of either form, names to values or values to names, into a wish."""
     if labels and all(key.isdecimal() for key in labels):
-        return _named({str(name): int(value) for value, name in labels.items()}, {}, None)
+        return _named({str(name): int(value) for value, name in labels.items()}, {}, None, {})
     values: dict[str, int] = {}
     regions: dict[str, list[int]] = {}
     for name, value in labels.items():
@@ -81,21 +82,41 @@ def _wish(labels: Mapping[str, Any]) -> LabelWish:
         else:
             regions[name] = members
     ignore = values.pop(IGNORE, None)
-    return _named(values, regions, ignore)
+    painted = [name for name in labels if name in regions or values.get(name, 0) != 0]
+    return _named(values, regions, ignore, _order(painted, order) if regions else {})
+
+
+def _order(names: Sequence[str], order: Sequence[Any] | None) -> dict[str, int]:
+    """Say what each region paints: nnU-Net lists a number for each but background and void."""
+    if order is None:
+        return {}
+    if len(order) != len(names):
+        raise ValueError(
+            f"regions_class_order has {len(order)} numbers for the {len(names)} classes "
+            f"{', '.join(names)}"
+        )
+    return {name: int(number) for name, number in zip(names, order, strict=True)}
 
 
 def _named(
-    values: Mapping[str, int], regions: Mapping[str, list[int]], ignore: int | None
+    values: Mapping[str, int],
+    regions: Mapping[str, list[int]],
+    ignore: int | None,
+    order: Mapping[str, int],
 ) -> LabelWish:
-    """Put the background first, and name the values that only stand in regions."""
-    names = dict(sorted(values.items(), key=lambda item: item[1]))
-    if len(set(names.values())) != len(names):
+    """Name the values that only stand in regions, and put all in order, the background first."""
+    if len(set(values.values())) != len(values):
         raise ValueError("two classes have the same value")
-    if 0 not in names.values():
+    if 0 not in values.values():
         raise ValueError("no class has the value 0, the background")
-    for member in sorted({value for members in regions.values() for value in members}):
-        if member not in names.values():
-            names[f"label_{member}"] = member
+    members = {value for each in regions.values() for value in each}
+    unnamed = {f"label_{value}": value for value in sorted(members - set(values.values()))}
+    strange = [number for number in order.values() if number not in members | set(values.values())]
+    if strange:
+        raise ValueError(f"regions_class_order has {strange[0]}, which is no value of a label")
+    names = dict(sorted({**values, **unnamed}.items(), key=lambda item: item[1]))
     by_value = {value: name for name, value in names.items()}
-    parts = {name: tuple(by_value[value] for value in members) for name, members in regions.items()}
-    return LabelWish(names=names, ignore=ignore, regions=parts)
+    parts = {name: tuple(by_value[value] for value in each) for name, each in regions.items()}
+    return LabelWish(
+        names=names, ignore=ignore, regions=parts, parts_only=tuple(unnamed), order=order
+    )

@@ -7,7 +7,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ushape.data.layouts.cases import CaseFiles, Layout, Problem, Side, natural_key
+from ushape.data.layouts.cases import (
+    CaseFiles,
+    Layout,
+    Problem,
+    Side,
+    list_problems,
+    natural_key,
+)
 from ushape.data.layouts.channel_order import true_names
 from ushape.data.layouts.channels import Joined, join_folders, join_numbered
 from ushape.data.layouts.class_masks import find_class_folders, join_masks
@@ -22,12 +29,11 @@ from ushape.data.layouts.listing import (
     unpaired,
 )
 from ushape.data.layouts.places import Place, find_places, no_layout
+from ushape.data.layouts.series import find_series
 from ushape.errors import DataError
 
 NNUNET_FOLDERS = "imagesTr", "labelsTr"
 """Of nnU-Net and of the Medical Segmentation Decathlon."""
-
-_MAX_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ def _joined(
         raise no_layout(root, told)
     cases, sides = _named_apart(paired)
     if not cases:
-        found = "; ".join(str(problem) for problem in problems[:_MAX_LISTED])
+        found = list_problems(problems)
         raise DataError(f"{root}: no image has a label of the same name. {found}")
     chosen = kind or _kind(described, is_numbered=is_numbered)
     if chosen == "msd":
@@ -174,6 +180,13 @@ def _images(
 ) -> tuple[Joined, tuple[str, ...]]:
     """Collect the images of a place, and the names of channels that have folders."""
     images, problems = by_name(place.images, endings)
+    series, more = find_series(place.images, known, endings)
+    problems += more
+    for name, paths in series.items():
+        if name in images:
+            text = f"the name {name!r} stands twice, also as {images[name][0].name}: keep one"
+            problems.append(Problem(paths[0], text, "error"))
+        images.setdefault(name, []).extend(paths)
     if images:
         joined, channels, more = join_numbered(images, known, is_certain=is_certain)
         return (joined, channels, problems + more), ()

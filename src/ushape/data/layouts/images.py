@@ -26,6 +26,7 @@ from ushape.data.layouts.listing import (
 from ushape.data.layouts.manifest import find_manifest, read_manifest
 from ushape.data.layouts.manifest_rows import MANIFEST_SUFFIXES
 from ushape.data.layouts.places import IMAGE_FOLDERS
+from ushape.data.layouts.series import series_in
 from ushape.errors import DataError
 
 _NUMBERED_FOLDERS = ("imagestr", "imagests")
@@ -100,7 +101,8 @@ def find_inputs(
     if manifest is not None:
         return _of_manifest(manifest, path, names)
     place = folder_named(path, IMAGE_FOLDERS) or path
-    folders = [folder for folder in inner_folders(place) if has_images(folder)]
+    inner = inner_folders(place)
+    folders = [each for each in inner if has_images(each) or series_in(each, READ_FORMATS)]
     if has_images(place) or not folders:
         return join_files(find_images(path_or_glob), num_channels=num_channels)
     are_cases = place == path and all(
@@ -139,6 +141,7 @@ def _reordered(case: CaseFiles, order: Sequence[int]) -> CaseFiles:
 def _from_case_folder(folder: Path, num_channels: int, names: Sequence[str]) -> CaseFiles:
     """Take the images of a folder that are called no labels for the channels of one case."""
     images = look_into(folder, READ_FORMATS).images
+    images = images or {path.name: path for path in series_in(folder, READ_FORMATS)}
     roles = sorted(images, key=natural_key)
     if roles:
         # Without a label beside it, t1_ce.nii may have lost what it has in common with t1.nii.

@@ -2,8 +2,9 @@
 
 Every prepared case is an image with the record of its placement beside it and a target (one file
 more with pixel weights, one more where patches are centred on classes). A name holds a hash of all
-that the array depends on: the bytes of its files and the settings that change it. So a changed
-file or setting prepares anew what it changes, and anything else is used again.
+that the array depends on: the bytes of its files (of a folder, their names in it too) and the
+settings that change it. So a changed file or setting prepares anew what it changes, and anything
+else is used again.
 
 Arrays are uncompressed `.npy`, read through memory maps, and written atomically and in pieces: a
 killed run leaves no half array, and an array is not held twice.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -176,7 +178,10 @@ def _key(settings: Mapping[str, Any], paths: Iterable[Path]) -> str:
     digest = hashlib.sha256(json.dumps({"format": FORMAT, **settings}, sort_keys=True).encode())
     for path in paths:
         try:
+            is_folder = path.is_dir()
             for file in _files(path):
+                if is_folder:  # a chunk of another name lies elsewhere in the image
+                    digest.update(os.fsencode(file.relative_to(path).as_posix()) + b"\0")
                 digest.update(_hash(file))
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error

@@ -13,21 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ushape.data.layouts import CaseFiles, Layout, Problem
+from ushape.data.layouts import CaseFiles, Layout, Problem, list_problems
 from ushape.data.scan.case import CaseScan, scan_case
 from ushape.data.scan.findings import leave_out_odd_cases, warn_of_cases, warn_of_set
 from ushape.data.scan.geometry import outlier_ratio, warn_of_geometry
 from ushape.data.scan.measure import Inside
 from ushape.data.threads import machine_budget, map_in_threads
 from ushape.errors import DataError
-from ushape.labels import Form, LabelWish
+from ushape.labels import Form, LabelWish, Palette, pool_palettes
 
 __all__ = ["CaseScan", "Inside", "Progress", "Scan", "outlier_ratio", "scan_cases"]
 
 Progress = Callable[[int, int], None]
 """Called with the number of cases done and the number of all cases."""
-
-_MAX_LISTED = 5
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,16 @@ class Scan:
         size = sum(math.prod(case.size) - case.num_void for case in self.cases)
         marked = size - self.label_counts.get(0, 0)
         return sum(case.num_overlap for case in self.cases) / max(marked, 1)
+
+    @property
+    def palette(self) -> Palette | None:
+        """The colours of label values that are indices; None where no file tells them."""
+        labelled = (case for case in self.cases if case.label is not None)
+        has_numbers = self.form == "instances"  # of objects, counted as classes, not as indices
+        return pool_palettes(
+            (str(case.label), case.palette, () if has_numbers else case.label_counts)
+            for case in labelled
+        )
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -148,7 +156,5 @@ def _pool(cases: list[CaseScan]) -> dict[int, int]:
 
 
 def _nothing_left(root: Path, problems: list[Problem]) -> DataError:
-    listed = "; ".join(str(problem) for problem in problems[:_MAX_LISTED])
-    num_more = len(problems) - _MAX_LISTED
-    more = f"; and {num_more} more" if num_more > 0 else ""
-    return DataError(f"{root}: no usable case is left. {listed or 'There is no case'}{more}")
+    listed = list_problems(problems) or "There is no case"
+    return DataError(f"{root}: no usable case is left. {listed}")

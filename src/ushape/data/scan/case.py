@@ -13,11 +13,11 @@ from ushape.data.case_image import read_case_header, read_case_image
 from ushape.data.io import Grid, to_canonical
 from ushape.data.io.claims import file_bytes
 from ushape.data.layouts import CaseFiles, Problem
-from ushape.data.scan.label import scan_label, unreadable_problem
+from ushape.data.scan.label import file_problem, scan_label
 from ushape.data.scan.measure import Inside, content_size, hash_image, measure_image
 from ushape.data.threads import MemoryBudget, machine_budget
 from ushape.errors import DataError
-from ushape.labels import Form, LabelWish
+from ushape.labels import Colors, Form, LabelWish
 from ushape.sizes import Size, format_size
 
 MIN_EDGE = 8
@@ -71,6 +71,7 @@ class CaseScan:
         is_label_float: The label file stores floats, which were rounded.
         is_aligned: The label lay on another grid and was resampled.
         remarks: What is odd about the image file but can be read.
+        palette: Of a palette file of label values, its colours by index; else empty.
     """
 
     id: str
@@ -105,6 +106,7 @@ class CaseScan:
     is_label_float: bool = False
     is_aligned: bool = False
     remarks: tuple[str, ...] = ()
+    palette: Colors = field(default=(), repr=False)
 
     @property
     def label_file(self) -> Path:
@@ -117,9 +119,9 @@ class CaseScan:
         return "pixel" if len(self.size) == 2 else "voxel"
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data for a JSON file; without `inside`."""
+        """Return plain data for a JSON file; without `inside` and the palette."""
         plain = {each.name: getattr(self, each.name) for each in fields(self)}
-        del plain["inside"]
+        del plain["inside"], plain["palette"]
         lists = {name: list(value) for name, value in plain.items() if isinstance(value, tuple)}
         return {
             **plain,
@@ -148,7 +150,7 @@ def scan_case(
     try:
         num_bytes, remarks = _look(files)
     except DataError as error:
-        return unreadable_problem(files.image, error)
+        return _image_problem(files, error)
     with (budget or machine_budget()).hold(num_bytes * COPIES):
         return _scan(files, remarks, wish or LabelWish(), is_alignable=is_alignable)
 
@@ -167,7 +169,7 @@ def _scan(
     try:
         volume, turn = to_canonical(read_case_image(files))
     except DataError as error:
-        return unreadable_problem(files.image, error)
+        return _image_problem(files, error)
     image, grid = np.ascontiguousarray(volume.values), volume.grid
     if sorted(grid.size)[-2] < MIN_EDGE:
         return _too_small(files.image, grid.size)
@@ -194,6 +196,10 @@ def _scan(
         **measure_image(image),
         **vars(facts),
     )
+
+
+def _image_problem(files: CaseFiles, error: DataError) -> Problem:
+    return file_problem(files.image_paths, error, what="channel")
 
 
 def _too_small(path: Path, size: Size) -> Problem:

@@ -16,7 +16,7 @@ from ushape.data.masks import CaseMasks, read_masks, read_values
 from ushape.data.scan.measure import SLAB, Inside, Values, measure_by_mask, measure_by_value
 from ushape.data.targets import VOID, encode_labels
 from ushape.errors import DataError
-from ushape.labels import Form, LabelWish, instance_table
+from ushape.labels import Colors, Form, LabelWish, instance_table
 from ushape.sizes import Size, format_size
 
 MAX_LABEL_VALUES = 256
@@ -37,6 +37,7 @@ class LabelFacts:
     num_void: int = 0
     is_label_float: bool = False
     is_aligned: bool = False
+    palette: Colors = ()
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def scan_label(
         if wish.has_instances and not read.picture.is_color:
             return _instance_facts(image, read, wish)
     except DataError as error:
-        return label_problem(paths, error)
+        return file_problem(paths, error, what="label")
     return _value_facts(paths[0], image, read, wish)
 
 
@@ -95,6 +96,7 @@ def _read(path: Path, place: ImagePlace, turn: Turn) -> _Read | Problem:
         wrong = _with_size(path, label.grid.size, place.grid.size)
         if wrong is not None:
             return wrong
+    label = place.turn(label)  # which is not resampling: no value changes
     laid = place.lay(label)
     return _Read(
         replace(picture, values=laid if turn.is_identity else turn.apply(laid)),
@@ -116,6 +118,7 @@ def _value_facts(path: Path, image: Values, read: _Read, wish: LabelWish) -> Lab
         num_void=0 if wish.void is None else counts.get(wish.void, 0),
         is_label_float=read.is_float,
         is_aligned=read.is_aligned,
+        palette=read.picture.palette,
     )
 
 
@@ -132,6 +135,7 @@ def _instance_facts(image: Values, read: _Read, wish: LabelWish) -> LabelFacts:
         num_void=every.get(VOID, 0),
         is_label_float=read.is_float,
         is_aligned=read.is_aligned,
+        palette=read.picture.palette,
     )
 
 
@@ -190,19 +194,19 @@ def _with_size(path: Path, given: Size, size: Size) -> Problem | None:
     return Problem(path, f"{text}{turned}: both must have the same size", "error")
 
 
-def label_problem(paths: tuple[Path, ...], error: DataError) -> Problem:
-    """Find the file that an error is about among those of a case."""
+def file_problem(paths: tuple[Path, ...], error: DataError, *, what: str) -> Problem:
+    """Find the file that an error is about among those of a case.
+
+    Args:
+        paths: The files.
+        error: Which one of them is named in.
+        what: They are, such as `label`.
+    """
     text = str(error)
     for path in paths:
         if text.startswith(f"{path}: "):
             return Problem(path, text.removeprefix(f"{path}: "), "error")
         if text.startswith(f"{path} does not lie"):
-            return Problem(path, f"the label{text.removeprefix(str(path))}", "error")
+            return Problem(path, f"the {what}{text.removeprefix(str(path))}", "error")
     about = next((path for path in paths if text.startswith(f"cannot read {path}: ")), paths[0])
-    return unreadable_problem(about, error)
-
-
-def unreadable_problem(path: Path, error: DataError) -> Problem:
-    """Say that a file cannot be read, without naming it twice."""
-    text = str(error).removeprefix(f"cannot read {path}: ")
-    return Problem(path, f"unreadable: {text}", "error")
+    return Problem(about, f"unreadable: {text.removeprefix(f'cannot read {about}: ')}", "error")

@@ -1,6 +1,6 @@
 """A lumbar spine in T2-weighted magnetic resonance, as a stack of sagittal slices.
 
-Axis z goes to the left, y down, x to the back. Label 0 = background, 1 = disc, 2 = vertebra,
+Axis z goes to the right, y down, x to the back. Label 0 = background, 1 = disc, 2 = vertebra,
 3 = protrusion. Anatomy scales with the slices; what is seen in one is `discs` in 3D, simplified.
 """
 
@@ -26,7 +26,7 @@ class _Scan:
     Attributes:
         picture: Brightness, painted in place.
         label: Label values, painted in place.
-        side: Distance from the middle plane, to the left.
+        side: Distance from the middle plane, to the right.
         across: Distance from the middle of the vertebrae, to the back.
         along: Position along the spine, downwards.
         grain: Texture of the tissues, unit deviation.

@@ -32,8 +32,9 @@ _BRIGHTNESS = 1000
 """Stored for brightness 1 in volumes, whose values have 16 bits, as scanners give them."""
 
 _UPRIGHT = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
-_SAGITTAL = ((0, -1, 0), (0, 0, 1), (1, 0, 0))
-"""Columns are array axes: z runs to the left, y down, x to the back."""
+_SAGITTAL = ((0, -1, 0), (0, 0, 1), (-1, 0, 0))
+"""Columns are array axes: z runs to the right, y down, x to the back, as in a DICOM series, whose
+axes are right-handed."""
 
 
 @dataclass(frozen=True)

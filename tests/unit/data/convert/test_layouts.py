@@ -14,7 +14,7 @@ from ushape.data.layouts import CaseFiles, Layout
 from ushape.errors import ConfigError, DataError
 from ushape.labels import LabelWish
 
-from .conftest import SIZE, grey, messages, pixels, save
+from .conftest import SIZE, grey, messages, pixels, save, write
 
 TURN = [[1, 0, 0], [0, -1, 0], [0, 0, -1]]
 GRID = Grid.of((3, 5, 6), (4.0, 0.5, 0.25), (10.0, -20.0, 30.0), TURN)
@@ -152,6 +152,49 @@ class TestPictures:
         ):
             painted[np.isin(np.arange(4), value)] = order
         assert painted.tolist() == [0, 1, 2, 3]
+
+    @pytest.mark.parametrize("order", [[1, 2, 3], None])
+    def test_regions_of_nnunet_come_back_as_they_were(self, convert, tmp_path, order):
+        """Labels without gaps were renumbered, and values in regions only became classes."""
+        root = pictures(tmp_path / "in", (0, 1, 2, 3, 4))
+        labels = {"background": 0, "whole": [1, 2, 3], "inner": [2, 3], "core": 3, "ignore": 4}
+        write(root / "dataset.json", {"labels": labels, "regions_class_order": order})
+        done = convert(root, to="nnunet")
+        content = json.loads((done.out / "dataset.json").read_text())
+        assert list(content["labels"].items()) == list(labels.items())
+        assert content["regions_class_order"] == [1, 2, 3]
+        for name in ("c0", "c1"):
+            np.testing.assert_array_equal(
+                pixels(done.out / "labelsTr" / f"{name}.png"),
+                pixels(root / "labels" / f"{name}.png"),
+            )
+
+    def test_the_order_of_regions_is_that_of_the_source(self, convert, tmp_path):
+        """Small before large, and numbers that change as the values do."""
+        root = pictures(tmp_path / "in", (0, 2, 5, 7))
+        labels = {"background": 0, "core": 7, "whole": [2, 5, 7], "inner": [5, 7]}
+        write(root / "dataset.json", {"labels": labels, "regions_class_order": [2, 7, 5]})
+        done = convert(root, to="nnunet")
+        content = json.loads((done.out / "dataset.json").read_text())
+        assert list(content["labels"].items()) == [
+            *(("background", 0), ("core", 3), ("whole", [1, 2, 3]), ("inner", [2, 3]))
+        ]
+        assert content["regions_class_order"] == [1, 3, 2]
+
+    def test_numbers_without_gaps_stay_whatever_the_order_of_names(self, convert, tmp_path):
+        root = pictures(tmp_path / "in", (0, 1, 2))
+        done = convert(root, to="nnunet", labels={"bg": 0, "b": 2, "a": 1})
+        assert done.labels == {"background": 0, "a": 1, "b": 2}
+        np.testing.assert_array_equal(
+            pixels(done.out / "labelsTr" / "c0.png"), pixels(root / "labels" / "c0.png")
+        )
+
+    def test_a_region_of_a_value_that_no_label_has_is_made_of_the_others(self, convert, tmp_path):
+        root = pictures(tmp_path / "in", (0, 1, 2))
+        labels = {"background": 0, "whole": [1, 2, 3], "core": 2, "ignore": 9}
+        write(root / "dataset.json", {"labels": labels})
+        done = convert(root, to="nnunet")
+        assert done.labels == {"background": 0, "whole": [1, 2], "core": 2}
 
     def test_the_decathlon_lists_pairs(self, convert, tmp_path):
         done = convert(pictures(tmp_path / "in"), to="msd", channels=("EM",))
@@ -329,7 +372,10 @@ class TestVolumes:
         write_label_volume(tmp_path / "in" / "l1.nii.gz", label, moved)
         done = convert_layout(layout, to="nnunet")
         assert done.cases == ("s0",)
-        assert "does not lie on the grid" in done.errors[0].message
+        (error,) = done.errors
+        assert error.path == tmp_path / "in" / "l1.nii.gz", "not the image, which is right"
+        assert error.message.startswith("the label does not lie on the grid of ")
+        assert "--align" not in error.message, "an option of other commands"
 
     def test_an_unknown_spacing_is_told(self, convert_layout, tmp_path):
         rng = np.random.default_rng(0)

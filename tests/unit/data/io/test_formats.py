@@ -250,6 +250,10 @@ class TestNumpy:
             read_volume(tmp_path / "a.npy")
 
 
+def write_tiff(path, size=(3, 8, 9), **options):
+    tifffile.imwrite(path, np.zeros(size, np.uint8), photometric="minisblack", **options)
+
+
 class TestTiffStacks:
     def test_imagej(self, tmp_path):
         values = np.arange(5 * 2 * 8 * 9, dtype=np.uint16).reshape(5, 2, 8, 9)
@@ -307,6 +311,40 @@ class TestTiffStacks:
         volume = read_volume(tmp_path / "a.ome.tif")
         np.testing.assert_array_equal(volume.values, values)
         np.testing.assert_allclose(volume.grid.spacing_mm, (50e-6, 0.5e-3, 4e-6))
+
+    @pytest.mark.parametrize("axis", "zyx")
+    def test_an_edge_that_ome_does_not_tell_is_remarked(self, tmp_path, axis):
+        """Two edges were dropped without a word."""
+        edges = {each: size for each, size in zip("zyx", (50, 4, 2), strict=True) if each != axis}
+        metadata = {f"PhysicalSize{each.upper()}": size for each, size in edges.items()}
+        path = tmp_path / "a.ome.tif"
+        write_tiff(path, metadata={"axes": "ZYX", **metadata})
+        header = read_header(path)
+        assert header.grid.spacing_mm is None
+        (remark,) = header.remarks
+        told = " x ".join(f"{size / 1000:g}" for size in edges.values())
+        assert f"along {', '.join(edges)} ({told} mm) but not along {axis}" in remark
+        assert "spacing_mm" in remark
+
+    @pytest.mark.parametrize("metadata", [{}, {"PhysicalSizeX": 1, "PhysicalSizeY": 1,
+                                               "PhysicalSizeZ": 2}])  # fmt: skip
+    def test_all_edges_or_none_need_no_remark(self, tmp_path, metadata):
+        write_tiff(tmp_path / "a.ome.tif", metadata={"axes": "ZYX", **metadata})
+        assert read_header(tmp_path / "a.ome.tif").remarks == ()
+
+    @pytest.mark.parametrize("size", [(3, 8, 9), (8, 9)])
+    def test_an_edge_in_ome_that_is_no_number_is_named(self, tmp_path, size):
+        """It was called a damaged file."""
+        path = tmp_path / "a.ome.tif"
+        write_tiff(path, size, metadata={"axes": "ZYX"[-len(size) :], "PhysicalSizeX": "abc"})
+        with pytest.raises(DataError, match=r"PhysicalSizeX in its OME metadata is 'abc'.*save it"):
+            read_header(path)
+
+    def test_a_spacing_of_imagej_that_is_no_number_is_named(self, tmp_path):
+        metadata = {"axes": "ZYX", "unit": "um", "spacing": "abc"}
+        write_tiff(tmp_path / "a.tif", imagej=True, resolution=(2, 4), metadata=metadata)
+        with pytest.raises(DataError, match=r"a\.tif: spacing in its ImageJ metadata is 'abc'"):
+            read_header(tmp_path / "a.tif")
 
     def test_plain_pages_are_slices(self, tmp_path, scan):
         tifffile.imwrite(tmp_path / "a.tif", scan, photometric="minisblack")

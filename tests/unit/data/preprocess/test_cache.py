@@ -1,5 +1,7 @@
 """What is kept, what is made anew, in how many threads, and what a kill leaves behind."""
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -98,6 +100,33 @@ def test_every_file_of_a_folder_counts(tmp_path):
         keys.add(store.image_key(case, CONFIG))
         assert store.image_key(case, CONFIG) in keys
     assert len(keys) == 3
+
+
+def test_a_chunk_of_another_name_is_another_image(tmp_path):
+    """In OME-Zarr the name of a chunk says where it lies; catches hashes of contents alone."""
+    case = replace(make_case(tmp_path), image=tmp_path / "a.zarr")
+    chunk = case.image / "0" / "0.0.0"
+    chunk.parent.mkdir(parents=True)
+    chunk.write_bytes(b"voxels")
+    (case.image / "zarr.json").write_bytes(b"{}")
+    keys = [store.image_key(case, CONFIG)]
+    for name in ("1.1.0", "0.0.1", "0.0.0"):
+        chunk = chunk.rename(chunk.with_name(name))
+        keys.append(store.image_key(case, CONFIG))
+    assert len(set(keys)) == 3
+    assert keys[-1] == keys[0]
+    moved = case.image.rename(tmp_path / "b.zarr")
+    assert store.image_key(replace(case, image=moved), CONFIG) == keys[0], "where it lies is alike"
+
+
+def test_the_key_of_a_plain_file_is_that_of_its_content(tmp_path):
+    """Caches of earlier versions stay good: catches names of files in the hash."""
+    case = make_case(tmp_path)
+    renamed = case.image.rename(tmp_path / "other.nii.gz")
+    settings = {"format": store.FORMAT, "x": 1}
+    expected = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    expected.update(hashlib.sha256(renamed.read_bytes()).digest())
+    assert store._key({"x": 1}, [renamed]) == expected.hexdigest()[:16]
 
 
 @pytest.mark.parametrize("name", ["../a", "/a", "b/../../a"])
