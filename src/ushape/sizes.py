@@ -86,6 +86,15 @@ def format_size(size: Sequence[int]) -> str:
     return " x ".join(str(edge) for edge in size)
 
 
+def format_count(count: int, noun: str) -> str:
+    """Write a number of things.
+
+    >>> format_count(1, "case"), format_count(52, "case")
+    ('1 case', '52 cases')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def per_axis(value: int | Sequence[int], spatial_dims: int) -> Size:
     """Repeat one number for every axis, or check that there is one number an axis.
 

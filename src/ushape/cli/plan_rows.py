@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ushape.cli.fine_texts import second_pass_rows
 from ushape.config.schema import PreprocessConfig, RunConfig, TilingConfig
 from ushape.losses import LossText, loss_to_data
-from ushape.sizes import format_duration, format_size
+from ushape.sizes import format_count, format_duration, format_size
 from ushape.workflow import Prepared
 from ushape.workflow.data_facts import format_lengths
 
@@ -73,7 +73,7 @@ def plan_rows(prepared: Prepared) -> Iterator[Row]:
     yield Row("training", training, why["optimizer.learning_rate",])
     yield from _prediction_rows(config.tiling, why)
     device = prepared.device
-    threads = "1 thread" if device.num_threads == 1 else f"{device.num_threads} threads"
+    threads = format_count(device.num_threads, "thread")
     yield Row("device", f"{device.name}, {threads}")
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ushape.compare.paired import Comparison, Row
+from ushape.sizes import format_count
 
 MAIN_METRICS = ("dice", "hd95", "v_rand", "cldice")
 """What is said in words and drawn, unless metrics were asked for."""
@@ -39,7 +40,7 @@ def sentence(row: Row) -> str:
         few = ""
         if found.is_too_few:
             drawn = "case" if found.num_groups is None else "group"
-            few = f" (only {_counted(found.num_units, drawn)}: too few to tell)"
+            few = f" (only {format_count(found.num_units, drawn)}: too few to tell)"
         text = f"No difference can be shown in {score}{few}: B - A = {_signed(found.difference)}"
         counts = f"B is better in {found.num_second_better} of {found.num_cases} cases"
     else:
@@ -49,9 +50,9 @@ def sentence(row: Row) -> str:
         counts = f"in {winners} of {found.num_cases} cases"
     parts = [text, _interval(row), counts, f"Wilcoxon p = {probability(found.p_value)}"]
     if found.num_groups is not None:
-        parts.append(f"over {_counted(found.num_groups, 'group')}")
+        parts.append(f"over {format_count(found.num_groups, 'group')}")
     if found.num_undefined:
-        parts.append(f"{_counted(found.num_undefined, 'case')} without a value left out")
+        parts.append(f"{format_count(found.num_undefined, 'case')} without a value left out")
     return ", ".join(parts) + "."
 
 
@@ -114,11 +115,6 @@ def _interval(row: Row) -> str:
 
 def _unit(row: Row) -> str:
     return f" {row.column.removeprefix(row.metric.name + '_')}" if row.metric.is_length else ""
-
-
-def _counted(count: int, noun: str) -> str:
-    """Write a number of things: `1 case`, `2 cases`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _signed(value: float) -> str:

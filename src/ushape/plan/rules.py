@@ -31,7 +31,7 @@ from ushape.plan.split import Split
 from ushape.plan.target_rules import choose_lines, choose_loss, hard_overlap_warning
 from ushape.plan.tiling_rules import choose_tiling
 from ushape.plan.usual import complete_reasons
-from ushape.sizes import format_duration
+from ushape.sizes import format_count, format_duration
 
 FEW_CASES = 5
 """With so few cases a person is warned."""
@@ -146,7 +146,7 @@ def _few_cases(situation: Situation) -> tuple[str, ...]:
     if number > FEW_CASES:
         return ()
     what = "slice" if fingerprint.is_stack else "case"
-    text = f"only {number} {what}{'s' if number > 1 else ''}"
+    text = f"only {format_count(number, what)}"
     if not split.val:
         return (
             f"{text}: nothing is left to tell how good the model is; label more, or look at its "

@@ -27,7 +27,7 @@ from ushape.nets import Geometry
 from ushape.nets.network import Output, SegmentationNetwork
 from ushape.nets.second_pass import fine_head, second_pass
 from ushape.serial import cut_size, input_size
-from ushape.sizes import Size
+from ushape.sizes import Size, format_count
 from ushape.tiling.windows import reflect_indices
 from ushape.training.batch import Batch, patch_spacing, stream_seed, vary_windows
 
@@ -248,14 +248,10 @@ def _notes(objects: Sequence[TrueObject], fine: FineConfig) -> tuple[str, ...]:
     if fine.regions == "largest" or not full:
         return ()
     return (
-        f"{_counted(full, 'training case')} with {_counted(fine.most_regions, 'object')} of "
-        f"{fine.within} or more; smaller ones are not looked into: fine.most_regions says how many "
+        f"{format_count(full, 'training case')} with {fine.most_regions} or more objects of "
+        f"{fine.within}; smaller ones are not looked into: fine.most_regions says how many "
         "are",
     )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _named(values: Mapping[str, Tensor]) -> dict[str, Tensor]:

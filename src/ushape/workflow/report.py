@@ -24,7 +24,7 @@ from ushape.report import (
     Table,
     write_report,
 )
-from ushape.sizes import format_duration, format_size
+from ushape.sizes import format_count, format_duration, format_size
 from ushape.training.observe import read_log
 from ushape.workflow.box_table import box_table
 from ushape.workflow.data_facts import data_facts
@@ -232,7 +232,7 @@ def _span(interval: Interval) -> str:
 
 
 def _interval_note(interval: Interval) -> str:
-    cases = f"{interval.num_cases} case{'s' if interval.num_cases != 1 else ''}"
+    cases = format_count(interval.num_cases, "case")
     if not math.isfinite(interval.low):
         return cases
     return f"95 % interval {_span(interval)}, {cases}"

@@ -30,6 +30,7 @@ from ushape.labels import LabelTable
 from ushape.plan import Plan, class_fractions
 from ushape.plan.fine_rules import first_pass
 from ushape.predict import load, predict_cases
+from ushape.sizes import format_count
 from ushape.training.loop import FitResult, fit
 from ushape.training.observe import Observer, Silence
 from ushape.workflow.fine import compare_boxes
@@ -219,7 +220,9 @@ def _predict_and_evaluate(
     if not split.val:
         return None
     cases = prepared.cases(split.val)
-    observer.note(f"predicting {len(split.val)} validation cases with the best weights")
+    observer.note(
+        f"predicting {format_count(len(split.val), 'validation case')} with the best weights"
+    )
     predictor = load(folder.best, device=device)
     predict_cases(
         predictor,

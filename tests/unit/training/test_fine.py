@@ -255,6 +255,6 @@ def test_what_the_second_pass_does_not_see_is_told():
     second = SecondPass(config_of(), TABLE, samples())
     assert second.notes == ()
     few = SecondPass(config_of(most_regions=1), TABLE, samples())
-    assert "1 training case with 1 object of disc or more" in few.notes[0]
+    assert "1 training case with 1 or more objects of disc;" in few.notes[0]
     empty = [replace(samples()[0], target=np.zeros((48, 48), np.uint8))]
     assert "no training case holds disc" in SecondPass(config_of(), TABLE, empty).notes[0]
