@@ -58,6 +58,7 @@ def test_a_run_folder_holds_what_the_pages_say(tiny_run):
     cached = {name for name in files if name.startswith("cache/")}
     assert len(cached) == 3 * 8  # image, target, and how both were placed
     assert files - cached == {
+        ".lock",
         "config.yaml",
         "split.json",
         "report.html",
