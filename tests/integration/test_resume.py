@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,10 +15,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 import ushape
 from ushape.config.load import load_config, read_assignments
+from ushape.data.synth import write_dataset
 from ushape.training.checkpoint import load_state
 from ushape.workflow.folder import RunFolder
 
@@ -244,6 +247,26 @@ def test_two_processes_do_not_train_in_one_folder(cli, tiny_data, tmp_path):
         assert (run / "fold_0" / ".state.pt.0a1b2c3d.part").exists()
     assert cli("train", tiny_data, "--out", run, "--resume").code == 0
     assert_equal_weights(before, weights_of(run))
+
+
+def test_a_run_of_a_release_that_recorded_less_of_labels_goes_on(cli, tmp_path):
+    data = tmp_path / "data"
+    write_dataset("cells", data, cases=8, size=(64, 64), seed=0)
+    for file in (data / "labels").iterdir():
+        label = Image.fromarray((np.asarray(Image.open(file)) > 0).astype(np.uint8), "P")
+        label.putpalette([0, 0, 0, 255, 0, 0])
+        label.save(file)
+    options = ("--labels", "rest=0,cell=1")
+    run = short_run(cli, data, tmp_path / "run", *options)
+    config = run / "config.yaml"
+    text = config.read_text()
+    assert "palette" in text
+    config.write_text(re.sub(r", palette: '?#[^,}\n]*?(?=[,}])", "", text))
+    assert "palette" not in config.read_text()
+    assert cli("train", data, "--out", run, "--resume", *options).code == 0
+    refused = cli("train", data, "--out", run, "--resume", "--labels", "rest=0,other=1")
+    assert refused.code == 2
+    assert "leave what is said of labels out, as it is recorded" in refused.error
 
 
 def test_another_machine_can_go_on(cli, tiny_data, tmp_path, monkeypatch):

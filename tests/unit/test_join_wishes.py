@@ -131,3 +131,17 @@ def test_only_an_order_that_fits_is_painted():
     assert not table(replace(TOLD, order={})).is_painted
     assert not table(join_wishes(LabelWish(target="multiclass"), TOLD)).is_painted
     assert not table(join_wishes(LabelWish(regions={"b": ("core",)}), TOLD)).is_painted
+
+
+def test_nothing_is_painted_with_the_void_value():
+    joined = join_wishes(LabelWish(ignore=1), TOLD)
+    assert joined.ignore == 1
+    assert joined.order == {}
+    assert set(joined.regions) == {"whole", "inner"}
+
+
+def test_a_label_takes_its_name_from_a_region_of_the_file():
+    said = LabelWish(names={"background": 0, "whole": 1, "b": 2, "c": 3})
+    joined = join_wishes(said, TOLD)
+    assert set(joined.regions) == {"inner"}
+    assert [entry.name for entry in table(joined).foreground] == ["whole", "b", "c", "inner"]

@@ -17,6 +17,7 @@ from ushape.labels import (
     instance_table,
     join_wishes,
 )
+from ushape.labels.parse import Color, color_text
 
 MAX_VALUES = 256
 """More different values are numbers of objects or grey levels, not classes."""
@@ -157,6 +158,11 @@ def _offer_both(
         if either is None:
             either = _table_said(sides[valued[0]], cases, wish, is_strict=False)
         tables = [known[0] or either, known[1] or either]
+    if isinstance(wish.ignore, Color) and any(t is not None and not t.is_color for t in tables):
+        raise ConfigError(
+            f"--ignore {color_text(wish.ignore)}: the labels hold values, not colours: give the "
+            "value (of palette files, the index)"
+        )
     tables = [_with_ignore(table, wish.ignore) for table in tables]
     first, second = (
         _offer_values(side, table)

@@ -16,7 +16,8 @@ def join_wishes(
     What the file tells and what is said must fit together, so a field that is said takes those of
     the file with it that it contradicts: a value that is said to be void has no name, and one that
     is said to have a name is not void; `foreground`, and a target whose classes exclude each other,
-    leave no regions; object numbers have neither names nor regions. Regions of the file are made of
+    leave no regions; a region whose name a label is given goes too; object numbers have neither
+    names nor regions, and nothing is painted with the void value. Regions of the file are made of
     values, so they outlive other names for these; all values that a person names are classes.
 
     Args:
@@ -38,12 +39,15 @@ def join_wishes(
     named = {name: value for name, value in (told.names or {}).items() if value != ignore}
     told = _with_names(told, named)
     if said.names:
+        kept = {name: of for name, of in told.regions.items() if name not in said.names}
+        told = replace(told, regions=kept)
         order = {} if told.parts_only else _with_names(told, said.names).order
         told = replace(_with_names(told, said.names), parts_only=(), order=order)
     joined = replace(said, names=told.names)
     if said.regions or said.foreground is not None or said.target in ("binary", "multiclass"):
         return joined
-    return replace(joined, regions=told.regions, parts_only=told.parts_only, order=told.order)
+    order = {} if ignore in told.order.values() else told.order
+    return replace(joined, regions=told.regions, parts_only=told.parts_only, order=order)
 
 
 def _limited(told: LabelWish, found: Collection[int]) -> LabelWish:

@@ -14,6 +14,7 @@ from ushape.data.augment import augment_preset
 from ushape.plan.choices import Choices
 from ushape.plan.fingerprint import Fingerprint
 from ushape.plan.grid_rules import Grid
+from ushape.plan.usual import OFF, PRESET, UNUSED
 
 BODY_EDGE_MM = 0.1
 """Scans of bodies have voxels of this edge or more; microscopes resolve more."""
@@ -108,8 +109,8 @@ def _reason(key: str, values: Mapping[str, Any], name: str) -> str:
     if transform == "gamma":
         chances.append("inverted_gamma_probability")
     if transform and key not in chances and not any(values[chance] for chance in chances):
-        return f"unused while {chances[0]} is 0"
-    return f"preset {name}" if values[key] else f"off in preset {name}"
+        return f"{UNUSED} {chances[0]} is 0"
+    return f"{PRESET} {name}" if values[key] else f"{OFF} {name}"
 
 
 def _transform_of(key: str) -> str:

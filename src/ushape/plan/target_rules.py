@@ -141,17 +141,17 @@ def hard_overlap_warning(choices: Choices, fingerprint: Fingerprint) -> tuple[st
         return ()
     names = fingerprint.labels.logit_names
     thin = set(choices.values["lines.classes"])
-    met = {
-        term.name: [name for name in names if name in thin & _classes_of(group, names)]
-        for group in parse_groups(choices.values["loss"], class_names=names)
-        for term in group.terms
-        if term.name in HARD_OVERLAPS and not term.options.get("squared")
-        if thin & _classes_of(group, names)
-    }
+    met: dict[str, set[str]] = {}
+    for group in parse_groups(choices.values["loss"], class_names=names):
+        for term in group.terms:
+            if term.name in HARD_OVERLAPS and not term.options.get("squared"):
+                met.setdefault(term.name, set()).update(thin & _classes_of(group, names))
     return tuple(
-        f"{term} in the loss pulls the graded target of {_listed(classes)} (lines.mode=distance) "
+        f"{term} in the loss pulls the graded target of "
+        f"{_listed([name for name in names if name in classes])} (lines.mode=distance) "
         f"to 0 and 1: take {GRADED_DICE}"
         for term, classes in met.items()
+        if classes
     )
 
 

@@ -15,6 +15,9 @@ from ushape.losses.groups import EVERY_CLASS
 
 BY_HAND = "set by hand"
 
+PRESET, OFF, UNUSED = "preset", "off in preset", "unused while"
+"""How the reasons begin of augmentation that is as its preset has it, or is not done."""
+
 USUAL: Mapping[str, str] = {
     "data.root": "the data that were given",
     "data.labels": "as the files tell",
@@ -56,6 +59,11 @@ USUAL: Mapping[str, str] = {
     "weight_map.w0": "height of the weights in gaps, as in Ronneberger et al. 2015",
     "weight_map.sigma": "width of the weights in gaps, as in Ronneberger et al. 2015",
 }
+
+
+def is_usual(key: str, reason: str) -> bool:
+    """Tell whether a setting is as in every run, or as in its preset, or without effect."""
+    return reason == USUAL.get(key) or reason.startswith((PRESET, OFF, UNUSED))
 
 
 def complete_reasons(

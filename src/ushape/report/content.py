@@ -27,11 +27,19 @@ class Card:
 
 @dataclass(frozen=True)
 class Setting:
-    """One line of the configuration; settings without a reason are folded away as defaults."""
+    """One line of the configuration, and why it is so.
+
+    Attributes:
+        key: Its name.
+        value: As text.
+        reason: In a few words.
+        is_usual: It is as in every run, or as in its preset: folded away.
+    """
 
     key: str
     value: str
     reason: str = ""
+    is_usual: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import torch
@@ -16,6 +16,7 @@ from ushape.evaluate import Evaluation
 from ushape.evaluate.evaluation import OVERLAP_METRICS
 from ushape.metrics import Interval
 from ushape.nets import describe
+from ushape.plan.usual import is_usual
 from ushape.report import (
     Card,
     History,
@@ -142,15 +143,22 @@ def _settings(record: RunRecord) -> tuple[Setting, ...]:
     settings = []
     for section, value in config_tree(record.plan.config).items():
         if not isinstance(value, dict):
-            settings.append(Setting(section, _text(value), reasons.get(section, "")))
+            settings.append(_setting(section, _text(value), reasons))
             continue
+        if section in reasons:
+            settings.append(Setting(section, "", reasons[section]))
         for key, item in value.items():
             full = f"{section}.{key}"
             text = (
                 record.plan.fingerprint.labels.describe() if full == "data.labels" else _text(item)
             )
-            settings.append(Setting(full, text, reasons.get(full, reasons.get(section, ""))))
+            settings.append(_setting(full, text, reasons))
     return tuple(settings)
+
+
+def _setting(key: str, text: str, reasons: Mapping[str, str]) -> Setting:
+    reason = reasons.get(key, "")
+    return Setting(key, text, reason, is_usual(key, reason))
 
 
 def _text(value: object) -> str:

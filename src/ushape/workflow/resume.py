@@ -14,6 +14,9 @@ from ushape.plan import Plan, Split
 from ushape.workflow.folder import RunFolder
 from ushape.workflow.wishes import Asks, read_stack
 
+_UNRECORDED = ("palette", "order")
+"""Of labels, what earlier releases did not know: how predictions look, not what is learnt."""
+
 
 def free_folder(run_plan: Plan) -> Path:
     """Name a run folder that does not exist yet."""
@@ -86,9 +89,10 @@ def _resumed_plan(folder: RunFolder, new: Plan) -> Plan:
 
 def _cannot_go_on(folder: RunFolder, key: str, was: object, now: object) -> ConfigError:
     """Say that a run was begun with another setting."""
+    option = ": leave what is said of labels out, as it is recorded" if key == "data.labels" else ""
     return ConfigError(
-        f"{folder.root} was begun with {key} = {was} and cannot go on with {now}: leave that as "
-        "it was, or start a new run with another --out"
+        f"{folder.root} was begun with {key} = {was} and cannot go on with {now}"
+        f"{option or ': leave that as it was'}, or start a new run with another --out"
     )
 
 
@@ -100,5 +104,13 @@ def _differences(old: RunConfig, new: RunConfig) -> Iterator[tuple[str, Any, Any
         else:
             after, place = now[section], f"{section}."
         for key, value in before.items():
-            if value != after[key] and place + key != "data.root":
-                yield place + key, value, after[key]
+            if place + key == "data.root" or _is_same(value, after[key], place + key):
+                continue
+            yield place + key, value, after[key]
+
+
+def _is_same(was: Any, now: Any, key: str) -> bool:
+    """Compare a setting; what earlier releases did not record of labels makes no difference."""
+    if key == "data.labels":
+        now = {name: value for name, value in now.items() if name in was or name not in _UNRECORDED}
+    return bool(was == now)

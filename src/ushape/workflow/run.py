@@ -169,9 +169,9 @@ def _open_cases(
     folder: RunFolder, prepared: Prepared, ids: tuple[str, ...], observer: Observer
 ) -> list[Sample]:
     """Prepare some cases, or take them from the cache, and map their arrays."""
-    config, files = prepared.plan.config, prepared.cases(ids)
+    config = prepared.plan.config
     cases = prepare_cases(
-        files,
+        prepared.cases(ids),
         prepared.plan.fingerprint.labels,
         config.preprocess,
         make_folder(folder.cache),
@@ -180,10 +180,7 @@ def _open_cases(
         align=config.data.align,
         progress=observer.preparing,
     )
-    return [
-        replace(case.open(), sampling_weight=each.sampling_weight)
-        for case, each in zip(cases, files, strict=True)
-    ]
+    return [case.open() for case in cases]
 
 
 def _header(run_plan: Plan, table: LabelTable, device: DeviceFacts) -> BundleHeader:

@@ -109,6 +109,10 @@ def test_a_hard_loss_by_hand_for_graded_classes_is_told():
     (told,) = hard_overlap_warning(learnt(data, loss="dice + bce", **DISTANCE), data)
     assert "dice in the loss pulls the graded target of cell" in told
     assert "take dice(squared=true)" in told
+    both = {"lines__classes": ["cell", "wall"], "lines__mode": "distance"}
+    by_class = {"cell": "dice + bce", "wall": "dice + bce"}
+    (told,) = hard_overlap_warning(learnt(data, loss=by_class, **both), data)
+    assert "graded target of cell and wall" in told
     for fine in (
         {"loss": "dice(squared=true) + bce", **DISTANCE},
         {"loss": {"wall": "dice", "cell": "bce"}, **DISTANCE},

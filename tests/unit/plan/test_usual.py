@@ -10,7 +10,7 @@ from ushape.device import DeviceFacts
 from ushape.labels import choose_labels
 from ushape.plan import Fingerprint, Request, Split, plan_run
 from ushape.plan.fingerprint import Intensity
-from ushape.plan.usual import USUAL
+from ushape.plan.usual import BY_HAND, USUAL, is_usual
 from ushape.workflow.folder import RunFolder
 
 CPU = DeviceFacts("cpu", "two cores", 2, 8 * 2**30, has_fast_bf16=False)
@@ -152,3 +152,14 @@ def test_small_turns_are_told_from_the_preset_they_are_added_to():
         )
     ]
     assert made.reasons["augment"].startswith("preset light and small turns: ")
+
+
+def test_what_the_data_decide_is_not_usual():
+    assert is_usual("weight_map.w0", USUAL["weight_map.w0"])
+    assert is_usual("augment.shear_degrees", "unused while shear_probability is 0")
+    assert is_usual("augment.shear_probability", "off in preset light")
+    assert not is_usual("augment.flip", "bodies in scans have a left and a right")
+    assert is_usual("augment.brightness", "preset light")
+    assert not is_usual("augment.gamma", "added to preset light: bodies differ")
+    assert not is_usual("weight_map.w0", BY_HAND)
+    assert not is_usual("patch.size", USUAL["weight_map.w0"])

@@ -90,7 +90,10 @@ def make_content() -> ReportContent:
         ),
         case_table=Table(("Case", "Dice"), (("case 24", "0.8123"),), (("Mean", "0.8124"),)),
         overlays=(make_overlay("Best: 27"), make_overlay("Worst: 29")),
-        settings=(Setting("batch_size", "4", "fits the probe"), Setting("seed", "1234")),
+        settings=(
+            Setting("batch_size", "4", "fits the probe"),
+            Setting("seed", "1234", "any number", is_usual=True),
+        ),
         commands=(("Predict", "ushape predict RUN INPUT --out OUT"),),
         environment=(("torch", "2.13.0"), ("Device", "cpu, 2 threads")),
     )  # fmt: skip
@@ -250,7 +253,7 @@ def test_content_that_would_draw_wrong_is_refused(make: object, words: str) -> N
         make()  # type: ignore[operator]
 
 
-def test_settings_without_a_reason_are_folded_away() -> None:
+def test_settings_that_are_usual_are_folded_away() -> None:
     html = render_report(make_content())
     folded = html[html.index("<details>") : html.index("</details>")]
     assert "seed" in folded

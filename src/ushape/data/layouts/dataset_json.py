@@ -7,7 +7,7 @@ Antonelli et al. 2022 and the files of the Decathlon's tasks.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,10 @@ def _named(
     if 0 not in values.values():
         raise ValueError("no class has the value 0, the background")
     members = {value for each in regions.values() for value in each}
-    unnamed = {f"label_{value}": value for value in sorted(members - set(values.values()))}
+    unnamed = {
+        _free_name(f"label_{value}", {*values, *regions}): value
+        for value in sorted(members - set(values.values()))
+    }
     strange = [number for number in order.values() if number not in members | set(values.values())]
     if strange:
         raise ValueError(f"regions_class_order has {strange[0]}, which is no value of a label")
@@ -120,3 +123,9 @@ def _named(
     return LabelWish(
         names=names, ignore=ignore, regions=parts, parts_only=tuple(unnamed), order=order
     )
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name

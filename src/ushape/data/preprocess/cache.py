@@ -63,6 +63,7 @@ class PreparedCase:
     has_void: bool = False
     is_overlapping: bool = False
     places_path: Path | None = None
+    sampling_weight: float = 1.0
 
     def open(self) -> Sample:
         """Map the arrays; pixels are read when they are used, or once to count void ones."""
@@ -78,7 +79,9 @@ class PreparedCase:
         )
         spacing = self.placement.spacing_mm if target.ndim == 3 else None
         image = load_array(self.image_path)
-        return Sample(self.id, image, target, weight, num_valid, places=places, spacing_mm=spacing)
+        return Sample(
+            self.id, image, target, weight, num_valid, places, spacing, self.sampling_weight
+        )
 
     def _count_void(self, target: npt.NDArray[Any]) -> int:
         void = target & VOID_BIT == VOID_BIT if self.is_overlapping else target == VOID

@@ -107,6 +107,7 @@ class _Preparation:
             has_void=self.table.ignore is not None,
             is_overlapping=self.table.is_overlapping,
             places_path=self._places(case, target_path, key),
+            sampling_weight=case.sampling_weight,
         )
 
     def _target_bytes(self, placement: Placement) -> int:

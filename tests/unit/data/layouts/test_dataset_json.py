@@ -42,3 +42,10 @@ def test_an_order_without_regions_means_nothing():
 def test_an_order_that_does_not_fit_is_refused(order, why):
     with pytest.raises(ValueError, match=why):
         wish(LABELS, order)
+
+
+def test_parts_of_regions_get_names_that_nobody_has():
+    wish = describe({"labels": {"background": 0, "label_1": 2, "w": [1, 2, 3]}}).wish
+    assert wish.names == {"background": 0, "label_1_": 1, "label_1": 2, "label_3": 3}
+    assert wish.regions == {"w": ("label_1_", "label_1", "label_3")}
+    assert wish.parts_only == ("label_1_", "label_3")
